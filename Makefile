@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make demo    the article, told and proved on this machine        make test    lint and all tests
+#   make bench   against Linux's bridge, its VXLAN and Open vSwitch  make setup   what the three do first by themselves
+#
+# ARGS=... goes to what is run: make test ARGS="tests/unit -k hostfile"
+
+BIN := .venv/bin
+BPF := src/vxnet/datapath/bpf
+ARGS ?=
+
+.PHONY: help setup demo test bench lint format wheel lock clean clean-all
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## Debian packages, .venv, locked dependencies, vxnet itself; quick when all is there
+	@scripts/setup
+	@$(MAKE) --no-print-directory --silent $(BPF)/vxnet.bpf.o
+
+# The editable install compiled it once; from then on it follows its sources.
+$(BPF)/vxnet.bpf.o: $(wildcard $(BPF)/*.[ch]) hatch_build.py
+	@echo "Compiling $@"
+	@$(BIN)/python hatch_build.py
+
+demo: setup  ## two hosts, learning, tenants, routed VTEPs: real packets, decoded by tshark (root)
+	@$(BIN)/python -m demo $(ARGS)
+
+test: lint  ## lint, then every test; those that need root are skipped without it, but fail when CI=true
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup  ## packets/s, latency and streams beside the kernel's and Open vSwitch's; writes build/ (root)
+	@$(BIN)/python -m bench $(ARGS)
+
+lint: setup  ## ruff (all rules), its formatter, mypy (strict)
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+
+format: setup  ## let ruff put right what it can
+	@$(BIN)/ruff check --fix --exit-zero
+	@$(BIN)/ruff format
+
+wheel: setup  ## dist/vxnet-*.whl, with the compiled eBPF programs in it
+	@$(BIN)/python -m hatchling build -t wheel
+
+lock:  ## pin the dependencies of pyproject.toml anew (needs uv)
+	$(LOCK) --group dev --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --constraint requirements-dev.lock --no-annotate --output-file requirements.lock pyproject.toml
+
+LOCK = uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+
+clean:  ## remove what builds, tests and benchmarks made
+	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./.venv -prune -o \( -name __pycache__ -o -name '*.bpf.o' \) -exec rm -rf {} +
+
+clean-all: clean  ## clean, and the .venv
+	rm -rf .venv

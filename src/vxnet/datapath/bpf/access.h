@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains the access side: what happens to a frame that a port gives us.
+ *
+ *   1. access_fast    IPv4 or IPv6, untagged, and this pair of MACs was seen less than a second ago: straight on.
+ *   2. access_slow    otherwise: whose port, strip a VLAN tag, check and learn the source, look the destination up:
+ *        3. flood           group MAC, or nobody knows it
+ *        4. to_port         it is here: hand it over (and remember the answer)
+ *        5. to_remote       it is behind a remote: wrap and send (and remember), or let the VXLAN device send
+ */
+#ifndef VXNET_ACCESS_H
+#define VXNET_ACCESS_H
+
+#include "fdb.h"
+#include "flood.h"
+#include "tunnel.h"
+
+/*
+ * A cached answer is trusted for a second. Then the FDB is asked again, which refreshes the entry's age and finds the
+ * next hop anew; so ageing, routing and neighbours stay right even with no daemon, and at once (by epoch) with one.
+ */
+#define FLOW_TRUST 1000000000LL
+
+/*
+ * The kernel believes in a next hop (neighbour) only as long as it is used, and does not see what the fast path sends.
+ * So every so often one frame of a flow takes the slow path, which makes the kernel confirm the neighbour.
+ */
+#define NEIGHBOUR_CONFIRM (15 * 1000000000LL)
+
+static __always_inline int is_ip(__be16 type)
+{
+	return type == bpf_htons(ETH_P_IP) || type == bpf_htons(ETH_P_IPV6);
+}
+
+static __always_inline int hand_over(struct __sk_buff *skb, __u32 ifindex, __u32 peer)
+{
+	if (!peer)
+		return bpf_redirect(ifindex, 0);
+	/* The frame's destination is not the host's end of the veth; the guest's stack must not take that for "not me". */
+	bpf_skb_change_type(skb, PACKET_HOST);
+	return bpf_redirect_peer(ifindex, 0);
+}
+
+/* Returns an action, or -1 to decline. */
+static __always_inline int access_fast(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct tx_flow_key key = { .ifindex = skb->ifindex };
+	__u32 zero = 0, bytes = skb->len, domain, *moved;
+	__u64 checked, now = now_ns();
+	struct tx_flow *flow;
+	struct inner inner;
+	struct vtep *v;
+
+	if (!is_ip(skb->protocol) || skb->vlan_present || data + ETH_HLEN > end)
+		return -1;
+	__builtin_memcpy(key.dst, data, 2 * MAC_LEN);
+	flow = bpf_map_lookup_elem(&tx_flows, &key);
+	v = bpf_map_lookup_elem(&vtep, &zero);
+	if (!flow || !v)
+		return -1;
+	checked = *(volatile __u64 *)&flow->checked;
+	domain = flow->domain;
+	moved = bpf_map_lookup_elem(&moves, &domain);
+	if (!moved || flow->epoch != v->epoch || flow->moves != *moved || (__s64)(now - checked) > FLOW_TRUST)
+		return -1;
+	if (flow->flags & FLOW_LOCAL) {
+		__u32 from = flow->from, to = flow->to, ifindex = flow->ifindex, peer = flow->flags & FLOW_PEER;
+
+		barrier();
+		if (*(volatile __u64 *)&flow->checked != checked)
+			return -1;
+		count_rx(from, bytes);
+		count_tx(to, bytes);
+		return hand_over(skb, ifindex, peer);
+	}
+	if (!parse_inner(skb, &inner) || wire_length(skb, &inner) > flow->mtu ||
+	    bytes + IP_OVERHEAD > 65535)
+		return -1;
+	{
+		__u32 from = flow->from, to = flow->to, ifindex = flow->ifindex;
+
+		if (wrap(skb, flow, source_port(&inner)))
+			return -1;
+		barrier();
+		if (*(volatile __u64 *)&flow->checked != checked)
+			return drop(DROP_SEND_FAILED);	/* the header may be half another flow's */
+		count_rx(from, bytes);
+		count_tx(to, bytes);
+		return bpf_redirect(ifindex, 0);
+	}
+}
+
+/* Remember the answer for this pair of MACs, and wrap if it is behind a remote. Returns 0, or -1: take the slow path. */
+static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct place *to)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct tx_flow_key key = { .ifindex = skb->ifindex };
+	struct tx_flow *old, *flow;
+	struct inner inner;
+	__u32 zero = 0, *moved;
+	struct member *m;
+	struct vtep *v;
+
+	v = bpf_map_lookup_elem(&vtep, &zero);
+	flow = bpf_map_lookup_elem(&scratch, &zero);
+	if (!to || !v || !flow || data + ETH_HLEN > end || !is_ip(skb->protocol))
+		return -1;
+	m = bpf_map_lookup_elem(&members, &to->member);
+	if (!m)
+		return -1;
+	moved = bpf_map_lookup_elem(&moves, &m->domain);
+	if (!moved)
+		return -1;
+	__builtin_memset(flow, 0, sizeof(*flow));
+	__builtin_memcpy(key.dst, data, 2 * MAC_LEN);
+	flow->checked = bpf_ktime_get_ns();
+	flow->epoch = v->epoch;
+	flow->moves = *moved;
+	flow->domain = m->domain;
+	flow->from = from;
+	flow->to = to->member;
+	if (m->kind == MEMBER_PORT) {
+		flow->ifindex = m->ifindex;
+		flow->flags = FLOW_LOCAL | (m->flags & MEMBER_PEER ? FLOW_PEER : 0);
+		bpf_map_update_elem(&tx_flows, &key, flow, BPF_ANY);
+		return 0;
+	}
+	if (!parse_inner(skb, &inner) || skb->len + IP_OVERHEAD > 65535 ||
+	    prepare(skb, v, m, &to->remote, flow) || wire_length(skb, &inner) > flow->mtu)
+		return -1;
+	__builtin_memcpy(flow->wire.dst, key.dst, 2 * MAC_LEN);
+	old = bpf_map_lookup_elem(&tx_flows, &key);
+	flow->confirmed = old ? old->confirmed : flow->checked;
+	if ((__s64)(flow->checked - flow->confirmed) > NEIGHBOUR_CONFIRM) {
+		flow->confirmed = flow->checked;
+		bpf_map_update_elem(&tx_flows, &key, flow, BPF_ANY);
+		return -1;
+	}
+	bpf_map_update_elem(&tx_flows, &key, flow, BPF_ANY);
+	return wrap(skb, flow, source_port(&inner));
+}
+
+static __always_inline int to_port(struct __sk_buff *skb, __u32 from, struct place *to, const struct member *port)
+{
+	__u32 ifindex = port->ifindex, peer = port->flags & MEMBER_PEER;
+
+	if (to->member == from)
+		return drop(DROP_SAME_PORT);
+	count_tx(to->member, skb->len);
+	if (!skb->vlan_present)
+		open_tx_flow(skb, from, to);
+	return hand_over(skb, ifindex, peer);
+}
+
+static __always_inline int to_remote(struct __sk_buff *skb, const struct vtep *v, __u32 from, struct place *to,
+				     const struct member *tunnel)
+{
+	__u32 bytes = skb->len, overlay = v->overlay, underlay = v->underlay;
+	struct inner inner = {};
+
+	if (is_ip(skb->protocol))
+		parse_inner(skb, &inner);
+	if (wire_length(skb, &inner) > v->mtu)
+		return drop(DROP_TOO_BIG);
+	if (is_ip(skb->protocol) && !open_tx_flow(skb, from, to)) {
+		count_tx(to->member, bytes);
+		return bpf_redirect(underlay, 0);
+	}
+	if (set_tunnel(skb, tunnel, &to->remote))
+		return drop(DROP_SEND_FAILED);
+	count_tx(to->member, bytes);
+	return bpf_redirect(overlay, 0);
+}
+
+static __noinline int access_slow(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex, zero = 0, *slot, from;
+	struct place here = {}, there = {};
+	struct member *port, *target;
+	void *data, *end;
+	struct domain *d;
+	struct vtep *v;
+	__u8 dst[MAC_LEN], src[MAC_LEN];
+	int too_big;
+
+	v = bpf_map_lookup_elem(&vtep, &zero);
+	slot = bpf_map_lookup_elem(&ports, &ifindex);
+	if (!v || !slot)
+		return drop(DROP_NO_PORT);
+	from = *slot;
+	port = bpf_map_lookup_elem(&members, &from);
+	if (!port || port->kind != MEMBER_PORT)
+		return drop(DROP_NO_PORT);
+	d = bpf_map_lookup_elem(&domains, &port->domain);
+	if (!d || !d->used)
+		return drop(DROP_NO_PORT);
+	count_rx(from, skb->len);
+
+	if (skb->vlan_present && bpf_skb_vlan_pop(skb))
+		return drop(DROP_VLAN_TAG);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	if (data + ETH_HLEN > end)
+		return drop(DROP_BAD_SOURCE);
+	__builtin_memcpy(dst, data, MAC_LEN);
+	__builtin_memcpy(src, data + MAC_LEN, MAC_LEN);
+	if (is_group(src) || is_zero(src))
+		return drop(DROP_BAD_SOURCE);
+	if (skb->vlan_present || skb->protocol == bpf_htons(ETH_P_8021Q) || skb->protocol == bpf_htons(ETH_P_8021AD))
+		return drop(DROP_VLAN_TAG);
+	here.member = from;
+	learn(port->domain, src, &here);
+
+	if (!is_group(dst)) {
+		switch (find(port->domain, d, dst, &there, &target)) {
+		case MEMBER_PORT:
+			return to_port(skb, from, &there, target);
+		case MEMBER_TUNNEL:
+			return to_remote(skb, v, from, &there, target);
+		default:
+			break;
+		}
+	}
+	{
+		struct inner inner = {};
+
+		if (is_ip(skb->protocol))
+			parse_inner(skb, &inner);
+		too_big = wire_length(skb, &inner) > v->mtu;
+	}
+	return flood_frame(skb, port->domain, d, from, v->overlay, !too_big, too_big);
+}
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Why a frame was not forwarded: the one list, shared by the eBPF programs (included), by Python (read by
+ * vxnet/drops.py) and so by `vxnet stats` and everything built on it.
+ *
+ * Append only. A number is never reused and a name never changed: counters and users' scripts hold them.
+ * One line each: DROP(number, C name, "name for people and scripts", "what happened").
+ */
+DROP(1, BAD_SOURCE, "bad-source", "the frame's source MAC is zero or a group address")
+DROP(2, VLAN_TAG, "vlan-tag", "the frame carries a VLAN tag where the segment takes none (RFC 7348, section 6.1)")
+DROP(3, SAME_PORT, "same-port", "the destination MAC is at the port the frame came from")
+DROP(4, SPLIT_HORIZON, "split-horizon", "a frame from the underlay is for a MAC that is behind the underlay")
+DROP(5, NO_DESTINATION, "no-destination", "nobody to give the frame to: no other port, and flooding reaches no remote")
+DROP(6, UNKNOWN_VNI, "unknown-vni", "a VXLAN packet for a VNI that no segment of this host has")
+DROP(7, BAD_HEADER, "bad-header", "a VXLAN packet without the I flag, or with lengths that do not agree")
+DROP(8, TRUNCATED, "truncated", "a VXLAN packet too short for its headers and one Ethernet header")
+DROP(9, TOO_BIG, "too-big", "the encapsulated packet does not fit the underlay's MTU, and a VTEP never fragments")
+DROP(10, NO_PORT, "no-port", "the device or the destination is being detached from its segment")
+DROP(11, SEND_FAILED, "send-failed", "the kernel refused the packet: device down, no route to the remote, or no memory")

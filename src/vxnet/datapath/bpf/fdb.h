@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains the FDB: learning, lookup, ageing (rules 2, 3 and 5).
+ *
+ * Ageing needs nobody: an entry older than its domain's ageing is not found any more, and the daemon's sweep only frees
+ * its memory.
+ */
+#ifndef VXNET_FDB_H
+#define VXNET_FDB_H
+
+#include "counters.h"
+#include "parse.h"
+
+static __always_inline __u64 now_ns(void)
+{
+	return bpf_ktime_get_coarse_ns();
+}
+
+static __always_inline int same_place(const struct place *a, const struct place *b)
+{
+	return a->member == b->member && same_address(&a->remote, &b->remote);
+}
+
+static __always_inline int expired(const struct fdb_entry *e, const struct domain *d, __u64 now)
+{
+	return !(e->flags & FDB_STATIC) && d->ageing && (__s64)(now - e->last_seen) >= (__s64)d->ageing;
+}
+
+/* One more entry for this place, unless it has taught its share. */
+static __always_inline int may_teach(const struct domain *d, const struct place *at)
+{
+	__u32 zero = 0, *n = bpf_map_lookup_elem(&learned, at);
+
+	if (!n) {
+		bpf_map_update_elem(&learned, at, &zero, BPF_NOEXIST);
+		n = bpf_map_lookup_elem(&learned, at);
+		if (!n)
+			return 0;
+	}
+	if (*n >= d->maxaddress)
+		return 0;
+	__sync_fetch_and_add(n, 1);
+	return 1;
+}
+
+static __always_inline void taught_one_less(const struct place *at)
+{
+	__u32 *n = bpf_map_lookup_elem(&learned, at);
+
+	if (n && *n)
+		__sync_fetch_and_add(n, -1);
+}
+
+/* Learn that mac is at place (rule 2). Not inlined: it needs the stack for itself. */
+static __noinline int learn(__u32 domain, const __u8 *mac, const struct place *at)
+{
+	struct fdb_key key = { .domain = domain };
+	struct fdb_entry *e, new = {};
+	struct domain *d;
+	struct place old;
+	__u32 *m;
+
+	if (!mac || !at)
+		return 0;
+	d = bpf_map_lookup_elem(&domains, &domain);
+	if (!d || !(d->flags & DOMAIN_LEARNING))
+		return 0;
+	__builtin_memcpy(key.mac, mac, MAC_LEN);
+	new.place = *at;
+	new.last_seen = now_ns();
+	e = bpf_map_lookup_elem(&fdb, &key);
+	if (e) {
+		if (e->flags & FDB_STATIC)
+			return 0;
+		old = e->place;
+		if (same_place(&old, &new.place)) {
+			e->last_seen = new.last_seen;
+			return 0;
+		}
+	}
+	if (!may_teach(d, &new.place)) {
+		count_unlearned(new.place.member);
+		return 0;
+	}
+	if (bpf_map_update_elem(&fdb, &key, &new, e ? BPF_EXIST : BPF_NOEXIST)) {
+		/* full, or another CPU was faster: the next frame will tell */
+		taught_one_less(&new.place);
+		count_unlearned(new.place.member);
+		return 0;
+	}
+	if (e) {
+		taught_one_less(&old);
+		m = bpf_map_lookup_elem(&moves, &domain);
+		if (m)
+			__sync_fetch_and_add(m, 1);
+	}
+	return 0;
+}
+
+/* Where is mac? Returns its member's kind and fills place, or MEMBER_FREE if nobody knows. */
+static __always_inline enum member_kind find(__u32 domain, const struct domain *d, const __u8 *mac, struct place *at,
+					     struct member **member)
+{
+	struct fdb_key key = { .domain = domain };
+	struct fdb_entry *e;
+
+	__builtin_memcpy(key.mac, mac, MAC_LEN);
+	e = bpf_map_lookup_elem(&fdb, &key);
+	if (!e || expired(e, d, now_ns()))
+		return MEMBER_FREE;
+	*at = e->place;
+	*member = bpf_map_lookup_elem(&members, &at->member);
+	/* An element of the FDB may be given to another key while it is read: the domain decides, always. */
+	if (!*member || (*member)->domain != domain)
+		return MEMBER_FREE;
+	return (*member)->kind;
+}
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* This file contains the maps, and nothing else. Sizes are defaults: the loader may set others before loading. */
+#ifndef VXNET_MAPS_H
+#define VXNET_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "structs.h"
+
+#ifndef MAX_DOMAINS
+#define MAX_DOMAINS 16384
+#endif
+#ifndef MAX_MEMBERS
+#define MAX_MEMBERS 65536
+#endif
+#ifndef MAX_FDB
+#define MAX_FDB (1 << 20)
+#endif
+#ifndef MAX_FLOWS
+#define MAX_FLOWS 16384
+#endif
+
+#define MAX_DROP_REASONS 64
+
+/* vtep[0]: this host's tunnel endpoint */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vtep);
+} vtep SEC(".maps");
+
+/* domain -> its settings */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_DOMAINS);
+	__type(key, __u32);
+	__type(value, struct domain);
+} domains SEC(".maps");
+
+/* domain -> how often a MAC has moved in it; flows cached before the last move are void. Written by programs only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_DOMAINS);
+	__type(key, __u32);
+	__type(value, __u32);
+} moves SEC(".maps");
+
+/* member -> a port or a tunnel */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_MEMBERS);
+	__type(key, __u32);
+	__type(value, struct member);
+} members SEC(".maps");
+
+/* ifindex of a port's device -> member */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_MEMBERS);
+	__type(key, __u32);
+	__type(value, __u32);
+} ports SEC(".maps");
+
+/* (VNI, local, remote) of a packet from the underlay -> the tunnel (member) it came through */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_MEMBERS);
+	__type(key, struct arrival_key);
+	__type(value, __u32);
+} arrivals SEC(".maps");
+
+/* (domain, list version, index) -> where one copy of a BUM frame goes; ports stand before remotes */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_FDB);
+	__type(key, struct flood_key);
+	__type(value, struct place);
+} flood SEC(".maps");
+
+/* the FDB of all domains */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_FDB);
+	__type(key, struct fdb_key);
+	__type(value, struct fdb_entry);
+} fdb SEC(".maps");
+
+/* place -> how many learned entries it has in the FDB. Programs count up, the daemon's sweep sets it right. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_MEMBERS);
+	__type(key, struct place);
+	__type(value, __u32);
+} learned SEC(".maps");
+
+/* frames from a port whose answer is known */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_FLOWS);
+	__type(key, struct tx_flow_key);
+	__type(value, struct tx_flow);
+} tx_flows SEC(".maps");
+
+/* frames from the underlay whose answer is known */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_FLOWS);
+	__type(key, struct rx_flow_key);
+	__type(value, struct rx_flow);
+} rx_flows SEC(".maps");
+
+/* scratch[0]: where a flow is put together, since a program's stack has 512 bytes */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tx_flow);
+} scratch SEC(".maps");
+
+/* member -> packets and bytes */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_MEMBERS);
+	__type(key, __u32);
+	__type(value, struct traffic);
+} traffic SEC(".maps");
+
+/* drop reason -> frames dropped for it */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_DROP_REASONS);
+	__type(key, __u32);
+	__type(value, __u64);
+} drops SEC(".maps");
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains the tunnel: wrapping and unwrapping in place (the fast path), and handing a frame to the kernel's
+ * VXLAN device (the slow path).
+ *
+ *   before   | dst src type | tenant's IP packet ...
+ *   wrap     | outer_dst outer_src 0800 | IPv4 | UDP | VXLAN | dst src type | tenant's IP packet ...
+ *            '--------------------- struct wire, 64 bytes ----------------'
+ */
+#ifndef VXNET_TUNNEL_H
+#define VXNET_TUNNEL_H
+
+#include "counters.h"
+#include "parse.h"
+
+#define TTL 64
+#define VXLAN_I_FLAG bpf_htonl(0x08000000)	/* RFC 7348, section 5: the VNI is valid; all else zero on send */
+
+/* Since Linux 6.3; older kernels refuse them, and the frame takes the slow path. */
+#define ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
+#define ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
+
+/* ENCAP_L2 counts the inner Ethernet header alone: with the VXLAN header in it, the kernel drops every GSO packet. */
+#define WRAP_FLAGS                                                                                  \
+	(BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |     \
+	 BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH)
+
+static __always_inline __be16 fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+/*
+ * bpf_fib_lookup() answers only for a device on which the host forwards. Whether this host is a router is not for us to
+ * say, so the question is asked on behalf of our own VXLAN device, where the daemon turns forwarding on.
+ *
+ * Ask the kernel which device and next hop lead to remote and write the whole outer header down. Returns 0, or non-zero
+ * when the slow path has to find out (no route through the underlay device, next hop not resolved yet).
+ */
+static __always_inline int prepare(struct __sk_buff *skb, const struct vtep *v, const struct member *tunnel,
+				   const struct address *remote, struct tx_flow *flow)
+{
+	struct bpf_fib_lookup fib = {
+		.family = 2,	/* AF_INET */
+		.l4_protocol = IPPROTO_UDP,
+		.tot_len = 1,	/* so that mtu_result is the route's, and not the device's */
+		.ifindex = v->overlay,
+		.ipv4_src = tunnel->local.word[3],
+		.ipv4_dst = remote->word[3],
+	};
+	struct wire *w = &flow->wire;
+	const __be16 *half = (const __be16 *)&w->version_ihl;
+	__u32 sum = 0;
+
+	if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
+	    fib.ifindex != v->underlay)
+		return -1;
+	__builtin_memcpy(w->outer_dst, fib.dmac, MAC_LEN);
+	__builtin_memcpy(w->outer_src, fib.smac, MAC_LEN);
+	w->outer_type = bpf_htons(ETH_P_IP);
+	w->version_ihl = 0x45;
+	w->fragment = IP_DF;
+	w->ttl = TTL;
+	w->protocol = IPPROTO_UDP;
+	w->saddr = tunnel->local.word[3];
+	w->daddr = remote->word[3];
+	w->dport = bpf_htons(v->dstport);
+	w->vxlan_flags = VXLAN_I_FLAG;
+	w->vxlan_vni = bpf_htonl(tunnel->vni << 8);
+#pragma unroll
+	for (int i = 0; i < 10; i++)
+		sum += half[i];
+	flow->ip_sum = sum;
+	flow->ifindex = fib.ifindex;
+	flow->mtu = fib.mtu_result;
+	return 0;
+}
+
+/*
+ * Wrap a frame whose IP header the kernel knows (skb->protocol is IPv4 or IPv6). Returns 0, or non-zero with the frame
+ * untouched. flow->checked is for the caller to compare afterwards: the memory of a cached flow may be given to another
+ * one while it is copied.
+ */
+static __always_inline int wrap(struct __sk_buff *skb, const struct tx_flow *flow, __be16 sport)
+{
+	__u16 length = skb->len + IP_OVERHEAD;
+	struct wire *w;
+	__u64 *to;
+
+	if (bpf_skb_adjust_room(skb, OUTER_LEN, BPF_ADJ_ROOM_MAC, WRAP_FLAGS))
+		return -1;
+	w = (void *)(long)skb->data;
+	if ((void *)(w + 1) > (void *)(long)skb->data_end)
+		return -1;	/* cannot be: the room was just made, in the linear part */
+	to = (void *)w;
+#pragma unroll
+	for (int i = 0; i < 8; i++)
+		to[i] = flow->words[i];
+	w->total_length = bpf_htons(length);
+	w->ip_checksum = fold(flow->ip_sum + bpf_htons(length));
+	w->sport = sport;
+	w->udp_length = bpf_htons(length - sizeof(struct iphdr));
+	w->type = skb->protocol;
+	return 0;
+}
+
+/* Set the outer header for the kernel's VXLAN device: it resolves the next hop and sends. */
+static __always_inline int set_tunnel(struct __sk_buff *skb, const struct member *tunnel, const struct address *remote)
+{
+	struct bpf_tunnel_key key = {
+		.tunnel_id = tunnel->vni,
+		.remote_ipv4 = bpf_ntohl(remote->word[3]),
+		.local_ipv4 = bpf_ntohl(tunnel->local.word[3]),
+		.tunnel_ttl = TTL,
+	};
+
+	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_ZERO_CSUM_TX | BPF_F_DONT_FRAGMENT);
+}
+
+/*
+ * Take the outer headers off. The inner Ethernet header is read before the room is closed and written over the outer
+ * one, which the kernel keeps in front. Returns 0, or non-zero with the packet untouched.
+ */
+static __always_inline int unwrap(struct __sk_buff *skb)
+{
+	struct wire *w = (void *)(long)skb->data;
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+	struct ethhdr inner, *eth;
+
+	if ((void *)(w + 1) > (void *)(long)skb->data_end)
+		return -1;
+	__builtin_memcpy(&inner, w->dst, ETH_HLEN);
+	if (inner.h_proto == bpf_htons(ETH_P_IPV6))
+		flags |= ADJ_ROOM_DECAP_L3_IPV6;
+	if (bpf_skb_adjust_room(skb, -OUTER_LEN, BPF_ADJ_ROOM_MAC, flags))
+		return -1;
+	eth = (void *)(long)skb->data;
+	if ((void *)(eth + 1) > (void *)(long)skb->data_end)
+		return -1;	/* cannot be: adjust_room keeps the header linear */
+	__builtin_memcpy(eth, &inner, ETH_HLEN);
+	return 0;
+}
+
+#endif

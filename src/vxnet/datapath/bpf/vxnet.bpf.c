@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * The VXLAN switch: three tc ingress programs.
+ *
+ *        VM                      this host                        the network
+ *      +----+  veth, TAP ...  +---------------------------------+
+ *      |    |---------------->| vxnet_access --- fast path ---> |----> underlay device ---> remote
+ *      +----+       port      |      '-- slow path -> VXLAN dev |----'
+ *                             |                                 |
+ *      +----+                 |                                 |
+ *      |    |<----------------| <--- fast path -- vxnet_underlay|<---- underlay device <--- remote
+ *      +----+       port      |   <-- vxnet_overlay <- VXLAN dev|<---- (what vxnet_underlay declined)
+ *                             +---------------------------------+
+ *
+ * The fast path may only decline, never decide differently. The rules are those of vxnet/switch.py, which the tests hold
+ * these programs to.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "access.h"
+#include "underlay.h"
+
+SEC("tc")
+int vxnet_access(struct __sk_buff *skb)
+{
+	int action = access_fast(skb);
+
+	return action >= 0 ? action : access_slow(skb);
+}
+
+SEC("tc")
+int vxnet_underlay(struct __sk_buff *skb)
+{
+	int action = underlay_fast(skb);
+
+	return action >= 0 ? action : underlay_slow(skb);
+}
+
+SEC("tc")
+int vxnet_overlay(struct __sk_buff *skb)
+{
+	return overlay_receive(skb);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

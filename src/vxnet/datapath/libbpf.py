@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few functions of the system's libbpf (1.1 or newer) that vxnet calls, through ctypes.
+
+Descriptors are plain ints owned by whoever asked for them. Every failure is a `KernelError` that names the operation, or
+returns None where "there is none" is an answer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vxnet.errors import HostError, KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
+
+_TC_INGRESS = 1
+_TC_F_REPLACE = 1
+_LIBBPF_WARN = 0
+
+
+class TcHook(ctypes.Structure):
+    """struct bpf_tc_hook."""
+
+    _fields_ = (("sz", c_size_t), ("ifindex", c_int), ("attach_point", c_int), ("parent", c_uint32), ("pad", c_uint32))
+
+
+class TcOpts(ctypes.Structure):
+    """struct bpf_tc_opts."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("prog_fd", c_int),
+        ("flags", c_uint32),
+        ("prog_id", c_uint32),
+        ("handle", c_uint32),
+        ("priority", c_uint32),
+        ("pad", c_uint32),
+    )
+
+
+class ProgInfo(ctypes.Structure):
+    """The beginning of struct bpf_prog_info."""
+
+    _fields_ = (
+        ("type", c_uint32),
+        ("id", c_uint32),
+        ("tag", c_uint8 * 8),
+        ("jited_prog_len", c_uint32),
+        ("xlated_prog_len", c_uint32),
+        ("jited_prog_insns", c_uint64),
+        ("xlated_prog_insns", c_uint64),
+        ("load_time", c_uint64),
+        ("created_by_uid", c_uint32),
+        ("nr_map_ids", c_uint32),
+        ("map_ids", c_uint64),
+        ("name", c_char * 16),
+    )
+
+
+class MapInfo(ctypes.Structure):
+    """The beginning of struct bpf_map_info."""
+
+    _fields_ = (
+        ("type", c_uint32),
+        ("id", c_uint32),
+        ("key_size", c_uint32),
+        ("value_size", c_uint32),
+        ("max_entries", c_uint32),
+        ("map_flags", c_uint32),
+        ("name", c_char * 16),
+    )
+
+
+class TestRunOpts(ctypes.Structure):
+    """struct bpf_test_run_opts."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("data_in", c_void_p),
+        ("data_out", c_void_p),
+        ("data_size_in", c_uint32),
+        ("data_size_out", c_uint32),
+        ("ctx_in", c_void_p),
+        ("ctx_out", c_void_p),
+        ("ctx_size_in", c_uint32),
+        ("ctx_size_out", c_uint32),
+        ("retval", c_uint32),
+        ("repeat", c_int),
+        ("duration", c_uint32),
+        ("flags", c_uint32),
+        ("cpu", c_uint32),
+        ("batch_size", c_uint32),
+    )
+
+
+_warnings: list[str] = []
+_PRINT = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
+_vsnprintf = ctypes.CDLL(None).vsnprintf
+_vsnprintf.argtypes = (c_char_p, c_size_t, c_char_p, c_void_p)
+
+
+@_PRINT
+def _keep_warning(level: int, form: bytes, arguments: int) -> int:
+    """libbpf explains a failed load in words: keep them for the error's message."""
+    if level == _LIBBPF_WARN:
+        text = ctypes.create_string_buffer(65536)
+        _vsnprintf(text, len(text), form, arguments)
+        _warnings.append(text.value.decode(errors="replace").strip())
+    return 0
+
+
+@cache
+def _lib() -> ctypes.CDLL:
+    try:
+        lib = ctypes.CDLL("libbpf.so.1", use_errno=True)
+    except OSError as error:
+        message = f"libbpf.so.1 cannot be loaded ({error}); install it (Debian: apt-get install libbpf1)"
+        raise HostError(message) from error
+    lib.libbpf_set_print(_keep_warning)
+    lib.bpf_object__open_file.restype = c_void_p
+    lib.bpf_object__open_file.argtypes = (c_char_p, c_void_p)
+    lib.bpf_object__load.argtypes = (c_void_p,)
+    lib.bpf_object__close.argtypes = (c_void_p,)
+    lib.bpf_object__close.restype = None
+    lib.bpf_object__next_map.restype = c_void_p
+    lib.bpf_object__next_map.argtypes = (c_void_p, c_void_p)
+    lib.bpf_object__next_program.restype = c_void_p
+    lib.bpf_object__next_program.argtypes = (c_void_p, c_void_p)
+    lib.bpf_map__name.restype = c_char_p
+    lib.bpf_program__name.restype = c_char_p
+    for name in ("map__name", "map__fd", "map__key_size", "map__value_size", "program__name", "program__fd"):
+        getattr(lib, f"bpf_{name}").argtypes = (c_void_p,)
+    lib.bpf_map__reuse_fd.argtypes = (c_void_p, c_int)
+    lib.bpf_map_lookup_elem.argtypes = (c_int, c_void_p, c_void_p)
+    lib.bpf_map_update_elem.argtypes = (c_int, c_void_p, c_void_p, c_uint64)
+    lib.bpf_map_delete_elem.argtypes = (c_int, c_void_p)
+    lib.bpf_map_lookup_batch.argtypes = (c_int, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_uint32), c_void_p)
+    lib.bpf_obj_get_info_by_fd.argtypes = (c_int, c_void_p, POINTER(c_uint32))
+    lib.bpf_prog_get_fd_by_id.argtypes = (c_uint32,)
+    lib.bpf_map_get_fd_by_id.argtypes = (c_uint32,)
+    lib.bpf_prog_test_run_opts.argtypes = (c_int, POINTER(TestRunOpts))
+    for name in ("bpf_tc_hook_create", "bpf_tc_hook_destroy"):
+        getattr(lib, name).argtypes = (POINTER(TcHook),)
+    for name in ("bpf_tc_attach", "bpf_tc_detach", "bpf_tc_query"):
+        getattr(lib, name).argtypes = (POINTER(TcHook), POINTER(TcOpts))
+    return lib
+
+
+def _failed(what: str, code: int) -> KernelError:
+    number = abs(code)
+    hint = "; run as root (CAP_BPF, CAP_NET_ADMIN)" if number in {errno.EPERM, errno.EACCES} and os.geteuid() else ""
+    return KernelError(f"{what}: {os.strerror(number)}{hint}")
+
+
+# ---- objects: load programs and maps -------------------------------------------------------------------------------
+
+
+class Loaded(NamedTuple):
+    """Descriptors of what an object file brought into the kernel, by name. They stay open after the object is closed."""
+
+    programs: dict[str, int]
+    maps: dict[str, int]
+
+
+def load(path: str, reuse: dict[str, int], sizes: dict[str, tuple[int, int]]) -> Loaded:
+    """Load the object at ``path``, with the maps in ``reuse`` (name to descriptor) in place of new ones.
+
+    ``sizes`` holds the key and value size that Python believes of each map; a difference is a defect of the build.
+    """
+    lib = _lib()
+    _warnings.clear()
+    handle = lib.bpf_object__open_file(path.encode(), None)
+    if not handle:
+        message = f"{path}: cannot be read as an eBPF object; build it with `make setup`"
+        raise HostError(message)
+    try:
+        for pointer in _each(lib.bpf_object__next_map, handle):
+            name = lib.bpf_map__name(pointer).decode()
+            found = (lib.bpf_map__key_size(pointer), lib.bpf_map__value_size(pointer))
+            if name in sizes and found != sizes[name]:
+                message = f"{path}: map {name} has sizes {found}, layout.py says {sizes[name]}; run `make setup`"
+                raise HostError(message)
+            if name in reuse and (code := lib.bpf_map__reuse_fd(pointer, reuse[name])):
+                what = f"taking over map {name}"
+                raise _failed(what, code)
+        if code := lib.bpf_object__load(handle):
+            detail = next((line for line in _warnings if "failed" in line), "").replace("\n", " ")[:300]
+            what = f"the kernel does not take the eBPF programs ({detail})"
+            raise _failed(what, code)
+        return Loaded(
+            {
+                lib.bpf_program__name(p).decode(): os.dup(lib.bpf_program__fd(p))
+                for p in _each(lib.bpf_object__next_program, handle)
+            },
+            {lib.bpf_map__name(m).decode(): os.dup(lib.bpf_map__fd(m)) for m in _each(lib.bpf_object__next_map, handle)},
+        )
+    finally:
+        lib.bpf_object__close(handle)
+
+
+def _each(following: Any, handle: int) -> Iterator[int]:  # noqa: ANN401  (a ctypes function has no better type)
+    pointer = following(handle, None)
+    while pointer:
+        yield pointer
+        pointer = following(handle, pointer)
+
+
+# ---- what is in the kernel already ---------------------------------------------------------------------------------
+
+
+class Program(NamedTuple):
+    """An attached program: ``tag`` is the kernel's hash of its instructions."""
+
+    id: int
+    name: str
+    tag: bytes
+    map_ids: tuple[int, ...]
+
+
+def program_by_id(prog_id: int) -> Program | None:
+    """The program ``prog_id``, or None if it is gone."""
+    fd = _lib().bpf_prog_get_fd_by_id(prog_id)
+    if fd < 0:
+        if -fd == errno.ENOENT:
+            return None
+        what = f"looking at eBPF program {prog_id}"
+        raise _failed(what, fd)
+    try:
+        ids = (c_uint32 * 64)()
+        info = ProgInfo(nr_map_ids=len(ids), map_ids=ctypes.addressof(ids))
+        _info(fd, info)
+        return Program(info.id, info.name.decode(), bytes(info.tag), tuple(ids[: info.nr_map_ids]))
+    finally:
+        os.close(fd)
+
+
+def program_tag(fd: int) -> bytes:
+    """The kernel's hash of the instructions of a loaded program."""
+    info = ProgInfo()
+    _info(fd, info)
+    return bytes(info.tag)
+
+
+def map_by_id(map_id: int) -> tuple[str, int] | None:
+    """(name, descriptor) of the map ``map_id``, or None if it is gone. The caller closes the descriptor."""
+    fd = _lib().bpf_map_get_fd_by_id(map_id)
+    if fd < 0:
+        if -fd == errno.ENOENT:
+            return None
+        what = f"looking at eBPF map {map_id}"
+        raise _failed(what, fd)
+    return map_info(fd).name.decode(), fd
+
+
+def map_info(fd: int) -> MapInfo:
+    """Type, id, sizes and name of a map."""
+    info = MapInfo()
+    _info(fd, info)
+    return info
+
+
+def _info(fd: int, info: ctypes.Structure) -> None:
+    size = c_uint32(ctypes.sizeof(info))
+    if code := _lib().bpf_obj_get_info_by_fd(fd, byref(info), byref(size)):
+        what = "reading eBPF object information"
+        raise _failed(what, code)
+
+
+# ---- map elements --------------------------------------------------------------------------------------------------
+
+
+def map_lookup(fd: int, key: Any, value: Any) -> bool:  # noqa: ANN401  (any ctypes value)
+    """Read the element ``key`` into ``value``; False if there is none."""
+    code = _lib().bpf_map_lookup_elem(fd, byref(key), byref(value))
+    if code == -errno.ENOENT:
+        return False
+    if code:
+        what = "reading an eBPF map"
+        raise _failed(what, code)
+    return True
+
+
+def map_update(fd: int, key: Any, value: Any, flags: int = BPF_ANY) -> None:  # noqa: ANN401  (any ctypes value)
+    """Write an element. KernelError when the map is full."""
+    if code := _lib().bpf_map_update_elem(fd, byref(key), byref(value), flags):
+        what = f"writing eBPF map {map_info(fd).name.decode()}"
+        raise _failed(what, code)
+
+
+def map_delete(fd: int, key: Any) -> bool:  # noqa: ANN401  (any ctypes value)
+    """Delete an element; False if there was none."""
+    code = _lib().bpf_map_delete_elem(fd, byref(key))
+    if code == -errno.ENOENT:
+        return False
+    if code:
+        what = "deleting from an eBPF map"
+        raise _failed(what, code)
+    return True
+
+
+def map_batches(fd: int, key_size: int, value_size: int, chunk: int) -> Iterator[tuple[bytes, bytes, int]]:
+    """All elements, as (keys, values, count) in one piece of memory per system call.
+
+    Each element that was there the whole time is given exactly once; ``chunk`` is the most elements of one call and
+    must hold the longest hash bucket.
+    """
+    lib = _lib()
+    position, following = (c_uint8 * 64)(), (c_uint8 * 64)()
+    first = True
+    while True:
+        keys = ctypes.create_string_buffer(key_size * chunk)
+        values = ctypes.create_string_buffer(value_size * chunk)
+        count = c_uint32(chunk)
+        code = lib.bpf_map_lookup_batch(
+            fd, None if first else byref(position), byref(following), keys, values, byref(count), None
+        )
+        if code not in {0, -errno.ENOENT}:
+            if code == -errno.ENOSPC:
+                chunk *= 2
+                continue
+            what = "reading an eBPF map"
+            raise _failed(what, code)
+        if count.value:
+            yield keys.raw, values.raw, count.value
+        if code:
+            return
+        position, following, first = following, position, False
+
+
+@cache
+def cpus() -> int:
+    """How many values an element of a per-CPU map has: libbpf_num_possible_cpus."""
+    return int(_lib().libbpf_num_possible_cpus())
+
+
+# ---- tc: attach to the ingress of a device -------------------------------------------------------------------------
+
+
+def tc_attach(ifindex: int, prog_fd: int, handle: int, priority: int) -> None:
+    """Attach a program to the device's ingress, or replace the one at this place atomically."""
+    lib = _lib()
+    hook = TcHook(sz=ctypes.sizeof(TcHook), ifindex=ifindex, attach_point=_TC_INGRESS)
+    _warnings.clear()
+    if (code := lib.bpf_tc_hook_create(byref(hook))) not in {0, -errno.EEXIST}:
+        what = f"adding clsact to device {ifindex}"
+        raise _failed(what, code)
+    options = TcOpts(
+        sz=ctypes.sizeof(TcOpts), prog_fd=prog_fd, flags=_TC_F_REPLACE, handle=handle, priority=priority
+    )
+    if code := lib.bpf_tc_attach(byref(hook), byref(options)):
+        what = f"attaching a program to device {ifindex}"
+        raise _failed(what, code)
+
+
+def tc_query(ifindex: int, handle: int, priority: int) -> int | None:
+    """The id of the program attached at this place, or None."""
+    hook = TcHook(sz=ctypes.sizeof(TcHook), ifindex=ifindex, attach_point=_TC_INGRESS)
+    options = TcOpts(sz=ctypes.sizeof(TcOpts), handle=handle, priority=priority)
+    code = _lib().bpf_tc_query(byref(hook), byref(options))
+    if code in {-errno.ENOENT, -errno.EINVAL, -errno.ENODEV}:
+        return None
+    if code:
+        what = f"asking for the program on device {ifindex}"
+        raise _failed(what, code)
+    return int(options.prog_id)
+
+
+def tc_detach(ifindex: int, handle: int, priority: int) -> None:
+    """Take the program at this place away, and nothing else; nothing there, or no device, is fine."""
+    hook = TcHook(sz=ctypes.sizeof(TcHook), ifindex=ifindex, attach_point=_TC_INGRESS)
+    options = TcOpts(sz=ctypes.sizeof(TcOpts), handle=handle, priority=priority)
+    code = _lib().bpf_tc_detach(byref(hook), byref(options))
+    if code not in {0, -errno.ENOENT, -errno.EINVAL, -errno.ENODEV}:
+        what = f"detaching the program from device {ifindex}"
+        raise _failed(what, code)
+
+
+# ---- test runs -----------------------------------------------------------------------------------------------------
+
+
+def test_run(prog_fd: int, packet: bytes, context: bytes = b"", *, repeat: int = 1) -> tuple[int, bytes, int]:
+    """Run a program over ``packet`` without a device (BPF_PROG_TEST_RUN): (action, packet afterwards, ns per run)."""
+    out = ctypes.create_string_buffer(len(packet) + 512)
+    data = ctypes.create_string_buffer(packet, len(packet))
+    ctx = ctypes.create_string_buffer(context, len(context))
+    options = TestRunOpts(
+        sz=ctypes.sizeof(TestRunOpts),
+        data_in=ctypes.addressof(data),
+        data_size_in=len(packet),
+        data_out=ctypes.addressof(out),
+        data_size_out=len(out),
+        ctx_in=ctypes.addressof(ctx) if context else None,
+        ctx_size_in=len(context),
+        repeat=repeat,
+    )
+    if code := _lib().bpf_prog_test_run_opts(prog_fd, byref(options)):
+        what = "test run of a program"
+        raise _failed(what, code)
+    return options.retval, out.raw[: options.data_size_out], options.duration

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The eBPF maps as typed Python values: `Maps` holds every map of one host's switch by its name in bpf/maps.h."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import c_uint32, c_uint64
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from vxnet.datapath import layout, libbpf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+K = TypeVar("K", bound="ctypes.Structure | ctypes._SimpleCData[int]")
+V = TypeVar("V", bound="ctypes.Structure | ctypes._SimpleCData[int]")
+
+_CHUNK = 4096
+
+
+class Map(Generic[K, V]):
+    """One map. Keys and values are the ctypes types of `vxnet.datapath.layout`."""
+
+    def __init__(self, fd: int, key: type[K], value: type[V]) -> None:
+        self.fd: Final = fd
+        self._key: Final = key
+        self._value: Final = value
+
+    def get(self, key: K) -> V | None:
+        """The element at ``key``, or None."""
+        value = self._value()
+        return value if libbpf.map_lookup(self.fd, key, value) else None
+
+    def put(self, key: K, value: V) -> None:
+        """Write an element. KernelError when the map is full."""
+        libbpf.map_update(self.fd, key, value)
+
+    def remove(self, key: K) -> bool:
+        """Delete an element; False if there was none."""
+        return libbpf.map_delete(self.fd, key)
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        """All elements. What others change meanwhile may be missed or seen."""
+        for keys, values, count in libbpf.map_batches(
+            self.fd, ctypes.sizeof(self._key), ctypes.sizeof(self._value), _CHUNK
+        ):
+            key_array = (self._key * count).from_buffer_copy(keys)
+            value_array = (self._value * count).from_buffer_copy(values)
+            yield from zip(key_array, value_array, strict=True)
+
+
+class CounterMap(Generic[V]):
+    """A per-CPU array of counters."""
+
+    def __init__(self, fd: int, value: type[V]) -> None:
+        self.fd: Final = fd
+        self._all: Final = value * libbpf.cpus()
+
+    def get(self, index: int) -> list[V]:
+        """The element's value on each CPU."""
+        values = self._all()
+        libbpf.map_lookup(self.fd, c_uint32(index), values)
+        return list(values)
+
+    def clear(self, index: int) -> None:
+        """Set the element to zero on every CPU."""
+        libbpf.map_update(self.fd, c_uint32(index), self._all())
+
+
+SIZES: Final[Mapping[str, tuple[int, int]]] = {
+    name: (ctypes.sizeof(key), ctypes.sizeof(value))
+    for name, key, value in (
+        ("vtep", c_uint32, layout.VtepValue),
+        ("domains", c_uint32, layout.Domain),
+        ("moves", c_uint32, c_uint32),
+        ("members", c_uint32, layout.Member),
+        ("ports", c_uint32, c_uint32),
+        ("arrivals", layout.ArrivalKey, c_uint32),
+        ("flood", layout.FloodKey, layout.Place),
+        ("fdb", layout.FdbKey, layout.FdbValue),
+        ("learned", layout.Place, c_uint32),
+        ("traffic", c_uint32, layout.Traffic),
+        ("drops", c_uint32, c_uint64),
+    )
+}
+"""Key and value size of every map that Python touches, in bytes; checked against the object before it is loaded."""
+
+
+class Maps:
+    """Every map that Python touches, from descriptors by name."""
+
+    def __init__(self, fds: Mapping[str, int]) -> None:
+        self._fds = dict(fds)
+        self.vtep = Map(fds["vtep"], c_uint32, layout.VtepValue)
+        self.domains = Map(fds["domains"], c_uint32, layout.Domain)
+        self.moves = Map(fds["moves"], c_uint32, c_uint32)
+        self.members = Map(fds["members"], c_uint32, layout.Member)
+        self.arrivals = Map(fds["arrivals"], layout.ArrivalKey, c_uint32)
+        self.flood = Map(fds["flood"], layout.FloodKey, layout.Place)
+        self.fdb = Map(fds["fdb"], layout.FdbKey, layout.FdbValue)
+        self.learned = Map(fds["learned"], layout.Place, c_uint32)
+        self.traffic = CounterMap(fds["traffic"], layout.Traffic)
+        self.drops = CounterMap(fds["drops"], c_uint64)
+        self.ports = Map(fds["ports"], c_uint32, c_uint32)
+
+    @property
+    def fds(self) -> Mapping[str, int]:
+        """Descriptors by map name, for a new object to take over."""
+        return self._fds
+
+    def close(self) -> None:
+        """Give the descriptors back; the kernel keeps the maps while a program attached to a device uses them."""
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The errors a person can meet.
+
+    VxnetError                 one line for stderr, exit code 1
+      + ConfigError            a host or topology file says something that cannot be: names file, field and value
+      + HostError              the machine is not as the file needs it: a device, an address, a privilege, a tool
+      + KernelError            the kernel refused an operation: names the operation and the errno
+      + ControlError           the daemon could not be reached, or answered with an error
+      + LabError               a lab could not be built, or a command in it failed
+"""
+
+from __future__ import annotations
+
+
+class VxnetError(Exception):
+    """Base of every error meant for a person: ``str(error)`` is one line naming the thing and the cure."""
+
+
+class ConfigError(VxnetError):
+    """A file says something that cannot be; the message is ``FILE: FIELD: what is wrong with VALUE``."""
+
+
+class HostError(VxnetError):
+    """The host is not as the file needs it (device missing or busy, address on no device, not root, ...)."""
+
+
+class KernelError(VxnetError):
+    """The kernel refused an operation."""
+
+
+class ControlError(VxnetError):
+    """The daemon could not be reached over its control socket, or it reported a failure."""
+
+
+class LabError(VxnetError):
+    """A lab could not be built or torn down, or a command inside it failed."""

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a host's desired state comes from. Each source yields a `vxnet.model.HostState`, checked by `rules`.
+
+hostfile     one TOML file a host
+"""

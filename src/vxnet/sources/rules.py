@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a HostState may say: the rules that every source's state obeys.
+
+    problems(state)
+      +-- each value by itself                   the table in _values, the checks in values.py
+      +-- values beside one another              one function a rule, listed in RULES
+
+A problem is ``(field, what is wrong)``; fields are named as in the host file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from vxnet.sources.tomlfile import nearest, quoted
+from vxnet.sources.values import (
+    ageing,
+    device_name,
+    group_address,
+    mac_address,
+    maxaddress,
+    segment_name,
+    udp_port,
+    vni,
+    vtep_address,
+)
+
+if TYPE_CHECKING:
+    from vxnet.model import FdbEntry, HostState
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+Problem = tuple[str, str]
+"""The field, and what is wrong with it."""
+
+Rule = Callable[["HostState"], Iterator[Problem]]
+"""What must hold between values."""
+
+
+def problems(state: HostState) -> Iterator[Problem]:
+    """Yield everything that is wrong with ``state``, in a fixed order; nothing if it may be applied."""
+    for field, value, check in _values(state):
+        what = check(value)
+        if what is not None:
+            yield field, f"{quoted(value)} {what}"
+    for rule in RULES:
+        yield from rule(state)
+
+
+def _values(state: HostState) -> Iterator[tuple[str, Any, Callable[[Any], str | None]]]:
+    """Yield each value that can be wrong by itself: its field, the value, its check."""
+    if state.vtep is not None:
+        yield "vtep.local", state.vtep.local, vtep_address
+        yield "vtep.dstport", state.vtep.dstport, udp_port
+    for at, segment in _rows("segments", state.segments):
+        yield f"{at}.name", segment.name, segment_name
+        yield f"{at}.vni", segment.vni, vni
+        yield f"{at}.ageing", segment.ageing, ageing
+        yield f"{at}.maxaddress", segment.maxaddress, maxaddress
+        yield from ((field, remote, vtep_address) for field, remote in _rows(f"{at}.remotes", segment.remotes))
+        if segment.group is not None:
+            yield f"{at}.group", segment.group, group_address
+    for at, port in _rows("ports", state.ports):
+        yield f"{at}.device", port.device, device_name
+    for at, entry in _rows("fdb", state.fdb):
+        yield f"{at}.mac", entry.mac, mac_address
+        if entry.remote is not None:
+            yield f"{at}.remote", entry.remote, vtep_address
+
+
+# --- values beside one another --------------------------------------------------------------------------------------
+
+
+def _segments_differ(state: HostState) -> Iterator[Problem]:
+    yield from _doubles("segments", "name", (segment.name for segment in state.segments))
+    yield from _doubles("segments", "vni", (segment.vni for segment in state.segments))
+
+
+def _flooding_has_one_way(state: HostState) -> Iterator[Problem]:
+    for at, segment in _rows("segments", state.segments):
+        if segment.group is not None and segment.remotes:
+            yield f"{at}.group", f"{segment.group} stands beside remotes; BUM goes to a group or to remotes, not both"
+
+
+def _remotes_are_others(state: HostState) -> Iterator[Problem]:
+    for at, segment in _rows("segments", state.segments):
+        yield from _doubles(f"{at}.remotes", "", segment.remotes)
+        for field, remote in _rows(f"{at}.remotes", segment.remotes):
+            if state.vtep is not None and remote == state.vtep.local:
+                yield field, f"{remote} is this host's own vtep.local; remotes are the other hosts"
+
+
+def _segments_exist(state: HostState) -> Iterator[Problem]:
+    names = tuple(segment.name for segment in state.segments)
+    asked = [
+        *_rows("ports", (port.segment for port in state.ports)),
+        *_rows("fdb", (entry.segment for entry in state.fdb)),
+    ]
+    for at, name in asked:
+        if name not in names:
+            yield f"{at}.segment", f"{quoted(name)} is the name of no segment; {nearest(name, names)}"
+
+
+def _devices_differ(state: HostState) -> Iterator[Problem]:
+    yield from _doubles("ports", "device", (port.device for port in state.ports))
+
+
+def _entries_differ(state: HostState) -> Iterator[Problem]:
+    keys = ((entry.segment, entry.mac.lower()) for entry in state.fdb)
+    for field, key, first in _repeated("fdb", keys):
+        yield f"{field}.mac", f"{quoted(key[1])} has an entry in segment {quoted(key[0])} already: {first}"
+
+
+def _entries_have_one_place(state: HostState) -> Iterator[Problem]:
+    for at, entry in _rows("fdb", state.fdb):
+        if entry.port is None and entry.remote is None:
+            yield at, f"{quoted(entry.mac)} is nowhere; give it a port or a remote"
+        elif entry.port is not None and entry.remote is not None:
+            yield f"{at}.remote", f"{entry.remote} stands beside port {quoted(entry.port)}; a MAC is at one place"
+        else:
+            yield from _place_is_there(state, at, entry)
+
+
+def _place_is_there(state: HostState, at: str, entry: FdbEntry) -> Iterator[Problem]:
+    if entry.port is not None:
+        devices = tuple(port.device for port in state.ports if port.segment == entry.segment)
+        if entry.port not in devices:
+            cure = nearest(entry.port, devices)
+            yield f"{at}.port", f"{quoted(entry.port)} is no port of segment {quoted(entry.segment)}; {cure}"
+    elif state.vtep is not None and entry.remote == state.vtep.local:
+        yield f"{at}.remote", f"{entry.remote} is this host's own vtep.local; a machine of this host is at a port"
+
+
+RULES: tuple[Rule, ...] = (
+    _segments_differ,
+    _flooding_has_one_way,
+    _remotes_are_others,
+    _segments_exist,
+    _devices_differ,
+    _entries_have_one_place,
+    _entries_differ,
+)
+
+
+# --- helpers of the rules -------------------------------------------------------------------------------------------
+
+
+def _rows(table: str, rows: Iterable[T]) -> Iterator[tuple[str, T]]:
+    """Yield each row with its field, such as ``segments[1]``."""
+    return ((f"{table}[{index}]", row) for index, row in enumerate(rows))
+
+
+def _repeated(table: str, keys: Iterable[K]) -> Iterator[tuple[str, K, str]]:
+    """Yield each key that stood in an earlier row: its field, itself, the field of the first."""
+    first: dict[K, str] = {}
+    for field, key in _rows(table, keys):
+        if key in first:
+            yield field, key, first[key]
+        else:
+            first[key] = field
+
+
+def _doubles(table: str, name: str, values: Iterable[Hashable]) -> Iterator[Problem]:
+    suffix = f".{name}" if name else ""
+    for field, value, first in _repeated(table, values):
+        yield f"{field}{suffix}", f"{quoted(value)} stands at {first}{suffix} already; no two may be the same"

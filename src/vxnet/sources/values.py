@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a single value may be, whatever stands beside it.
+
+Each check takes the value and returns what is wrong with it, to be read after the value ("16777216 is above ..."), or
+None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING
+
+from vxnet.model import VNI_MAX, VNI_MIN
+from vxnet.packet.errors import MalformedError
+from vxnet.packet.mac import ZERO, is_group
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Number = Callable[[int], str | None]
+"""A check of a number."""
+
+AGEING_MAX = 2**32 - 1
+"""Seconds, as in Linux's VXLAN device; as nanoseconds it fits 63 bits."""
+
+MAXADDRESS_MAX = 2**20
+"""The whole FDB has so many entries."""
+
+SEGMENT_NAME_MAX = 63
+DEVICE_NAME_MAX = 15
+"""Bytes: Linux's IFNAMSIZ is 16 with the final zero."""
+
+
+def within(least: int, most: int, why: str) -> Number:
+    """Return the check of a number that has bounds; ``why`` says where they come from."""
+
+    def check(value: int) -> str | None:
+        if value < least:
+            return f"is below {least}; {why}"
+        return f"is above {most}; {why}" if value > most else None
+
+    return check
+
+
+vni = within(VNI_MIN, VNI_MAX, f"a VNI has 24 bits: {VNI_MIN} to {VNI_MAX}")
+udp_port = within(1, 65535, "a UDP port has 16 bits: 1 to 65535")
+ageing = within(0, AGEING_MAX, f"ageing is in seconds: 0 (never) to {AGEING_MAX}")
+maxaddress = within(1, MAXADDRESS_MAX, f"maxaddress is 1 to {MAXADDRESS_MAX}; learning = false is how to learn none")
+
+
+# --- addresses ------------------------------------------------------------------------------------------------------
+
+_NOT_A_HOST: Mapping[IPv4Network, str] = {
+    IPv4Network("0.0.0.0/8"): "is no host's address: 0.0.0.0/8 means this network",
+    IPv4Network("127.0.0.0/8"): "is a loopback address, which no other host can reach",
+    IPv4Network("224.0.0.0/4"): "is a multicast address; that is what group = is for",
+    IPv4Network("255.255.255.255/32"): "is the broadcast address",
+}
+
+_LINK_LOCAL_GROUPS = IPv4Network("224.0.0.0/24")
+
+
+def vtep_address(value: IPv4Address) -> str | None:
+    """Accept what one host in the underlay may have. 240.0.0.0/4 may be one: Linux and some clouds use it."""
+    return next((why for network, why in _NOT_A_HOST.items() if value in network), None)
+
+
+def group_address(value: IPv4Address) -> str | None:
+    """Accept a multicast address that routers forward: not 224.0.0.0/24 (RFC 5771, section 4)."""
+    if not value.is_multicast:
+        return "is not a multicast address; a group is in 224.0.0.0/4, best in 239.0.0.0/8"
+    if value in _LINK_LOCAL_GROUPS:
+        return "belongs to routing protocols and passes no router (224.0.0.0/24); choose a group in 239.0.0.0/8"
+    return None
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+_SEGMENT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+# What the kernel refuses in a name (net/core/dev.c, dev_valid_name), byte by byte: its isspace() counts 0xa0 in. "%"
+# it takes for a place to put a number in, so that no device can have it.
+_NOT_IN_DEVICE_NAMES = frozenset(b"/:% \t\n\v\f\r\xa0")
+
+
+def segment_name(value: str) -> str | None:
+    """Accept 1 to 63 letters, digits, '_', '.', '-', not beginning with one of the last two."""
+    if len(value) > SEGMENT_NAME_MAX:
+        return f"has {len(value)} characters, and a segment's name at most {SEGMENT_NAME_MAX}"
+    if not _SEGMENT_NAME.fullmatch(value):
+        return "is no segment name: letters, digits, '_', '.' and '-', not beginning with '.' or '-'"
+    return None
+
+
+def device_name(value: str) -> str | None:
+    """Accept what Linux lets a network device be called."""
+    raw = value.encode(errors="replace")
+    if len(raw) > DEVICE_NAME_MAX:
+        return f"has {len(raw)} bytes, and a device's name at most {DEVICE_NAME_MAX}"
+    if value in {"", ".", ".."} or not value.isprintable() or _NOT_IN_DEVICE_NAMES & set(raw):
+        return "cannot be a device's name: Linux refuses it"
+    return None
+
+
+def mac_address(value: str) -> str | None:
+    """Accept one machine's MAC address, in either case."""
+    try:
+        group = is_group(value)
+    except MalformedError:
+        return "is not a MAC address; write it as 52:54:00:12:34:56"
+    if group:
+        return "is a group address, and the FDB holds single machines"
+    return "is no machine's address" if value == ZERO else None

@@ -196,7 +196,8 @@ class Switch:
 
     def _is_ours(self, outer: OuterPacket) -> bool:
         to_us = outer.dst == self._vtep.local or any(segment.group == outer.dst for segment in self._segments)
-        return to_us and outer.dst_port == self._vtep.dstport and outer.src != self._vtep.local
+        from_another = outer.src != self._vtep.local and not _martian(outer.src)
+        return to_us and from_another and outer.dst_port == self._vtep.dstport
 
     def _segment_at(self, vni: int, address: IPv4Address) -> Segment | None:
         """Return the segment with this VNI that receives at ``address``: all do at ours, one with a group there too."""
@@ -296,6 +297,11 @@ class Switch:
         return vxlan.encapsulate(
             copy.frame, vni=copy.vni, src=self._vtep.local, dst=copy.remote, dst_port=self._vtep.dstport
         )
+
+
+def _martian(address: IPv4Address) -> bool:
+    """Tell whether the kernel would refuse this source from the wire: no host can have it."""
+    return address.packed[0] in {0, 127} or address.is_multicast or address == IPv4Address("255.255.255.255")
 
 
 def _dst(frame: bytes) -> str:

@@ -21,6 +21,8 @@ import pytest
 
 from vxnet.errors import ConfigError, HostError, LabError
 from vxnet.lab import Lab, Node, netns
+from vxnet.lab.ready import wait_ready
+from vxnet.lab.steps import Ip
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PREFIX = "labtest7k"
@@ -102,6 +104,20 @@ def test_ipv6(lab: Lab) -> None:
     lab.switch("s", h1, h2)
     assert h1.ping("fd00:146::136")
     assert h2.ping("192.168.146.131")
+
+
+def test_ready_means_both_ends(lab: Lab) -> None:
+    """Building does not go on before a device carries packets: here, not before its other end is up."""
+    h1, _ = two_hosts(lab)
+    h1.ip("link add near type veth peer name far")
+    h1.ip("link set near up")
+    waiting = threading.Thread(target=wait_ready, args=([Ip(h1.namespace, ("link", "set", "near", "up"))],))
+    waiting.start()
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    h1.ip("link set far up")
+    waiting.join(5)
+    assert not waiting.is_alive()
 
 
 def test_links_are_quiet(lab: Lab, tmp_path: Path) -> None:

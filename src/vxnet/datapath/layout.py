@@ -171,3 +171,10 @@ class Traffic(ctypes.Structure):
         ("tx_bytes", c_uint64),
         ("unlearned", c_uint64),
     )
+
+
+class Drops(ctypes.Structure):
+    """A value of `drops`, one for each CPU."""
+
+    frames: int
+    _fields_ = (("frames", c_uint64),)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vxnet.errors import HostError, KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
 
@@ -102,12 +102,10 @@ class TestRunOpts(ctypes.Structure):
 
 
 _warnings: list[str] = []
-_PRINT = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 _vsnprintf = ctypes.CDLL(None).vsnprintf
 _vsnprintf.argtypes = (c_char_p, c_size_t, c_char_p, c_void_p)
 
 
-@_PRINT
 def _keep_warning(level: int, form: bytes, arguments: int) -> int:
     """libbpf explains a failed load in words: keep them for the error's message."""
     if level == _LIBBPF_WARN:
@@ -117,6 +115,9 @@ def _keep_warning(level: int, form: bytes, arguments: int) -> int:
     return 0
 
 
+_PRINT = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)(_keep_warning)  # libbpf keeps the pointer: so do we
+
+
 @cache
 def _lib() -> ctypes.CDLL:
     try:
@@ -124,7 +125,7 @@ def _lib() -> ctypes.CDLL:
     except OSError as error:
         message = f"libbpf.so.1 cannot be loaded ({error}); install it (Debian: apt-get install libbpf1)"
         raise HostError(message) from error
-    lib.libbpf_set_print(_keep_warning)
+    lib.libbpf_set_print(_PRINT)
     lib.bpf_object__open_file.restype = c_void_p
     lib.bpf_object__open_file.argtypes = (c_char_p, c_void_p)
     lib.bpf_object__load.argtypes = (c_void_p,)
@@ -144,6 +145,7 @@ def _lib() -> ctypes.CDLL:
     lib.bpf_map_delete_elem.argtypes = (c_int, c_void_p)
     lib.bpf_map_lookup_batch.argtypes = (c_int, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_uint32), c_void_p)
     lib.bpf_obj_get_info_by_fd.argtypes = (c_int, c_void_p, POINTER(c_uint32))
+    lib.bpf_prog_bind_map.argtypes = (c_int, c_int, c_void_p)
     lib.bpf_prog_get_fd_by_id.argtypes = (c_uint32,)
     lib.bpf_map_get_fd_by_id.argtypes = (c_uint32,)
     lib.bpf_prog_test_run_opts.argtypes = (c_int, POINTER(TestRunOpts))
@@ -213,6 +215,12 @@ def _each(following: Any, handle: int) -> Iterator[int]:  # noqa: ANN401  (a cty
         pointer = following(handle, pointer)
 
 
+def close_all(fds: Iterable[int]) -> None:
+    """Give descriptors back."""
+    for fd in fds:
+        os.close(fd)
+
+
 # ---- what is in the kernel already ---------------------------------------------------------------------------------
 
 
@@ -271,6 +279,13 @@ def _info(fd: int, info: ctypes.Structure) -> None:
     size = c_uint32(ctypes.sizeof(info))
     if code := _lib().bpf_obj_get_info_by_fd(fd, byref(info), byref(size)):
         what = "reading eBPF object information"
+        raise _failed(what, code)
+
+
+def bind_map(prog_fd: int, map_fd: int) -> None:
+    """Let the program hold the map as long as it lives, whether its instructions use it or not (Linux 5.10)."""
+    if code := _lib().bpf_prog_bind_map(prog_fd, map_fd, None):
+        what = "tying an eBPF map to a program"
         raise _failed(what, code)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import c_uint32, c_uint64
+from ctypes import c_uint32
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from vxnet.datapath import layout, libbpf
@@ -13,8 +13,8 @@ from vxnet.datapath import layout, libbpf
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-K = TypeVar("K", bound="ctypes.Structure | ctypes._SimpleCData[int]")
-V = TypeVar("V", bound="ctypes.Structure | ctypes._SimpleCData[int]")
+K = TypeVar("K", bound=ctypes.Structure | c_uint32)
+V = TypeVar("V", bound=ctypes.Structure | c_uint32)
 
 _CHUNK = 4096
 
@@ -81,7 +81,7 @@ SIZES: Final[Mapping[str, tuple[int, int]]] = {
         ("fdb", layout.FdbKey, layout.FdbValue),
         ("learned", layout.Place, c_uint32),
         ("traffic", c_uint32, layout.Traffic),
-        ("drops", c_uint32, c_uint64),
+        ("drops", c_uint32, layout.Drops),
     )
 }
 """Key and value size of every map that Python touches, in bytes; checked against the object before it is loaded."""
@@ -101,13 +101,17 @@ class Maps:
         self.fdb = Map(fds["fdb"], layout.FdbKey, layout.FdbValue)
         self.learned = Map(fds["learned"], layout.Place, c_uint32)
         self.traffic = CounterMap(fds["traffic"], layout.Traffic)
-        self.drops = CounterMap(fds["drops"], c_uint64)
+        self.drops = CounterMap(fds["drops"], layout.Drops)
         self.ports = Map(fds["ports"], c_uint32, c_uint32)
 
     @property
     def fds(self) -> Mapping[str, int]:
         """Descriptors by map name, for a new object to take over."""
         return self._fds
+
+    def capacity(self, name: str) -> int:
+        """Return how many elements a map can hold."""
+        return int(libbpf.map_info(self._fds[name]).max_entries)
 
     def close(self) -> None:
         """Give the descriptors back; the kernel keeps the maps while a program attached to a device uses them."""

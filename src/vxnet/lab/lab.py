@@ -68,7 +68,6 @@ class Lab:
         self._origin = origin
         self._echo = echo
         self._made: list[str] = []
-        self._captures: list[Capture] = []
         self._nodes = {spec.name: Node(name, spec, echo) for spec in specs(self.topology)}
 
     @classmethod
@@ -134,9 +133,8 @@ class Lab:
             for node in self:
                 last_first.callback(node.close)
             last_first.callback(lambda: netns.end({*netns.processes(ours), *self._started()}))
-            for capture in self._captures:
-                last_first.callback(capture.stop)
-            self._captures = []
+            for node in self:
+                last_first.callback(node.stop_captures)
 
     def __enter__(self) -> Self:
         """Build the topology, unless it has been built already, and return the lab."""
@@ -219,9 +217,7 @@ class Lab:
         self, node: Nodes, device: str, file: str | Path, *, matching: str = "", snaplen: int = SNAPLEN
     ) -> Capture:
         """Capture a device of ``node`` into ``file`` until stopped, at the latest when the lab is taken down."""
-        capture = self[node].capture(device, file, matching=matching, snaplen=snaplen)
-        self._captures.append(capture)
-        return capture
+        return self[node].capture(device, file, matching=matching, snaplen=snaplen)
 
     @staticmethod
     def wait(condition: Callable[[], T], *, timeout: float = 5.0, what: str = "") -> T:

@@ -10,6 +10,7 @@ server = b.popen("iperf3 -s")      a process that goes on; the lab ends it
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import subprocess
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -46,6 +47,7 @@ class Node:
         self.spec = spec
         self.processes: list[subprocess.Popen[str]] = []
         self.taps: list[Tap] = []
+        self.captures: list[Capture] = []
         self._echo = echo
 
     def __repr__(self) -> str:
@@ -175,10 +177,18 @@ class Node:
         return tap
 
     def capture(self, device: str, file: str | Path, *, matching: str = "", snaplen: int = SNAPLEN) -> Capture:
-        """Capture ``device`` into ``file`` (.pcapng or .pcap); returns once it captures, see Capture."""
+        """Capture ``device`` into ``file`` (.pcapng or .pcap) until stopped; returns once it captures, see Capture."""
         if self._echo:
             self._echo(f"nsenter --net={netns.RUN / self.namespace} tcpdump -i {device} -w {file} {matching}".rstrip())
-        return Capture(self.namespace, device, file, matching=matching, snaplen=snaplen)
+        capture = Capture(self.namespace, device, file, matching=matching, snaplen=snaplen)
+        self.captures.append(capture)
+        return capture
+
+    def stop_captures(self) -> None:
+        """Stop its captures; their files are complete then."""
+        with contextlib.ExitStack() as each:
+            while self.captures:
+                each.callback(self.captures.pop().stop)
 
     def close(self) -> None:
         """Close its TAPs and end the processes started by `popen`."""

@@ -182,7 +182,7 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	struct domain *d;
 	struct vtep *v;
 	__u8 dst[MAC_LEN], src[MAC_LEN];
-	int too_big;
+	__u32 too_big;
 
 	v = bpf_map_lookup_elem(&vtep, &zero);
 	slot = bpf_map_lookup_elem(&ports, &ifindex);
@@ -229,7 +229,7 @@ static __noinline int access_slow(struct __sk_buff *skb)
 			parse_inner(skb, &inner);
 		too_big = wire_length(skb, &inner) > v->mtu;
 	}
-	return flood_frame(skb, port->domain, d, from, v->overlay, !too_big, too_big);
+	return flood_frame(skb, port->domain, d, from, v->overlay, 1, too_big);
 }
 
 #endif

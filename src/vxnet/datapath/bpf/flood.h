@@ -10,10 +10,12 @@ struct flood_run {
 	struct __sk_buff *skb;
 	struct flood_key key;
 	__u32 from;		/* the member the frame came from gets no copy */
-	__u32 to_tunnels;	/* 0: local ports only (split horizon, or too big for the underlay) */
+	__u32 to_tunnels;	/* 0: the frame came from the underlay and never goes back there */
+	__u32 too_big;		/* 1: it does not fit the underlay */
 	__u32 overlay;
 	__u32 bytes;
 	__u32 sent;		/* flags, not counts: the verifier would follow every value a count can take */
+	__u32 stuck;		/* too big, and there was a tunnel it should have gone to */
 	__u32 failed;
 };
 
@@ -35,6 +37,10 @@ static long flood_one(__u32 index, void *arg)
 	if (m->kind == MEMBER_TUNNEL) {
 		if (!run->to_tunnels)
 			return 0;
+		if (run->too_big) {
+			run->stuck = 1;
+			return 0;
+		}
 		if (set_tunnel(run->skb, m, &to->remote)) {
 			run->failed = 1;
 			return 0;
@@ -54,12 +60,13 @@ static long flood_one(__u32 index, void *arg)
 
 /* Returns the action for the frame itself, of which only the copies travel on. */
 static __always_inline int flood_frame(struct __sk_buff *skb, __u32 domain, const struct domain *d, __u32 from,
-				       __u32 overlay, __u32 to_tunnels, int too_big)
+				       __u32 overlay, __u32 to_tunnels, __u32 too_big)
 {
 	struct flood_run run = {
 		.skb = skb,
 		.from = from,
 		.to_tunnels = to_tunnels,
+		.too_big = too_big,
 		.overlay = overlay,
 		.bytes = skb->len,
 	};
@@ -68,7 +75,7 @@ static __always_inline int flood_frame(struct __sk_buff *skb, __u32 domain, cons
 	run.key.domain = domain;
 	run.key.version = (__u32)list;
 	bpf_loop(list >> 32, flood_one, &run, 0);
-	if (too_big)
+	if (run.stuck)
 		count_drop(DROP_TOO_BIG);
 	else if (run.failed)
 		count_drop(DROP_SEND_FAILED);

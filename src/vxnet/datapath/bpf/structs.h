@@ -100,7 +100,12 @@ struct flood_key {
 	__u32 index;
 };
 
-/* Whose is a packet from the underlay? Asked with the sender's address first, then with remote zero: anybody. */
+/*
+ * Whose is a packet from the underlay? Asked with the sender's address first, then with remote zero: anybody. An entry
+ * for ANY_VNI says that local is a group of ours.
+ */
+#define ANY_VNI 0
+
 struct arrival_key {
 	__u32 vni;
 	__u32 dstport;

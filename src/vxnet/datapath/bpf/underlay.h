@@ -106,6 +106,14 @@ static __always_inline __u32 *arrival(__u32 vni, __u32 dstport, struct address l
 	return bpf_map_lookup_elem(&arrivals, &key);
 }
 
+/* A source the kernel would not take from the wire either: 0/8, 127/8, a group, the broadcast address. */
+static __always_inline int is_martian(__be32 ipv4)
+{
+	__u8 first = bpf_ntohl(ipv4) >> 24;
+
+	return !first || first == 127 || (first & 0xf0) == 0xe0 || ipv4 == 0xffffffff;
+}
+
 /* Known unicast to a port: learn, remember and unwrap. Returns the action, or -2 to leave it to the VXLAN device. */
 static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 {
@@ -179,12 +187,14 @@ static __always_inline int underlay_slow(struct __sk_buff *skb)
 	local = mapped(ip->daddr);
 	remote = mapped(ip->saddr);
 	ours = same_address(&local, &v->local);
-	if (same_address(&remote, &v->local) || (!ours && skb->pkt_type != PACKET_MULTICAST))
+	if (same_address(&remote, &v->local) || is_martian(ip->saddr))
+		return DECLINE;
+	if (!ours && (skb->pkt_type != PACKET_MULTICAST || !arrival(ANY_VNI, v->dstport, local, remote)))
 		return DECLINE;
 
 	udp_len = bpf_ntohs(((struct udphdr *)(ip + 1))->len);
 	if (udp_len < WIRE_LEN - ETH_HLEN - sizeof(*ip) || (void *)(w + 1) > end ||
-	    (!skb->gso_size && bpf_ntohs(ip->tot_len) > skb->len - ETH_HLEN))
+	    bpf_ntohs(ip->tot_len) < WIRE_LEN - ETH_HLEN || (!skb->gso_size && bpf_ntohs(ip->tot_len) > skb->len - ETH_HLEN))
 		return drop(DROP_TRUNCATED);
 	if (!(w->vxlan_flags & VXLAN_I_FLAG) || udp_len != (__u32)bpf_ntohs(ip->tot_len) - sizeof(*ip))
 		return drop(DROP_BAD_HEADER);

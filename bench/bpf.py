@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark's own eBPF programs: compiled when it runs, loaded and attached by vxnet's libbpf module."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vxnet.datapath import libbpf
+from vxnet.errors import HostError
+
+if TYPE_CHECKING:
+    from vxnet.lab import Node
+
+HERE = Path(__file__).parent
+BUILD = HERE.parent / "build"
+
+PLACE = (1, 1)
+"""Handle and priority of our filter on a device."""
+
+
+@cache
+def compiled(name: str) -> Path:
+    """``NAME.bpf.c``, compiled into build/. Raises HostError, with what clang says in the notes, if that fails."""
+    BUILD.mkdir(exist_ok=True)
+    target = BUILD / f"bench-{name}.bpf.o"
+    # Debian keeps <asm/types.h> under the machine's triplet, where clang does not look when its target is bpf.
+    include = f"/usr/include/{platform.machine()}-linux-gnu"
+    flags = ("-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-idirafter", include)
+    try:
+        done = subprocess.run(
+            ("clang", *flags, "-c", str(HERE / f"{name}.bpf.c"), "-o", str(target)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise HostError("clang is not installed; run `make setup`") from None
+    if done.returncode != 0:
+        error = HostError(f"clang could not compile {name}.bpf.c: {done.stderr.partition(chr(10))[0]}")
+        error.add_note(done.stderr)
+        raise error
+    return target
+
+
+def load(name: str) -> libbpf.Loaded:
+    """The programs and maps of ``NAME.bpf.c``, new in the kernel; see `close`."""
+    return libbpf.load(str(compiled(name)), {}, {})
+
+
+def close(loaded: libbpf.Loaded) -> None:
+    """Give up our hold on programs and maps: what is attached nowhere is gone."""
+    for descriptor in (*loaded.programs.values(), *loaded.maps.values()):
+        os.close(descriptor)
+
+
+def attach(node: Node, device: str, program: int) -> None:
+    """Put a program at the ingress of a device in ``node``."""
+    with node.enter():
+        libbpf.tc_attach(socket.if_nametoindex(device), program, *PLACE)
+
+
+def detach(node: Node, device: str) -> None:
+    """Take it away again."""
+    with node.enter():
+        libbpf.tc_detach(socket.if_nametoindex(device), *PLACE)
+
+
+def index_of(node: Node, device: str) -> int:
+    """The number of a device in ``node``."""
+    with node.enter():
+        return socket.if_nametoindex(device)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vxnet down`: take it all away, whether a daemon runs or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vxnet.cli.options import RUN_DIR, RunDir
+from vxnet.cli.progress import steps
+from vxnet.daemon.control import Down, Step, ask, is_running
+from vxnet.daemon.netns import netns
+from vxnet.datapath.actual import read
+from vxnet.datapath.apply import Datapath
+from vxnet.datapath.kernel import require_root
+from vxnet.model import DOWN
+from vxnet.plan import plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FILES = ("vxnetd.sock", "vxnetd.lock", "vxnetd.log")
+
+
+def down(run_dir: RunDir = RUN_DIR) -> None:
+    """Take vxnet away from this host: programs, maps, devices, group memberships, files. Not up is no error."""
+    require_root()
+    with steps() as progress:
+        if is_running(run_dir):
+            ask(run_dir, Down(netns()), progress)
+        else:
+            Datapath(run_dir).apply(plan(DOWN, read(run_dir)), lambda change: progress(Step.of(change)))
+    _clean(run_dir)
+
+
+def _clean(run_dir: Path) -> None:
+    for name in _FILES:
+        (run_dir / name).unlink(missing_ok=True)
+    if run_dir.is_dir() and not any(run_dir.iterdir()):
+        run_dir.rmdir()

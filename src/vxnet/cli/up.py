@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vxnet up HOST.toml`: start this host, or bring it to this file; done when it forwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from vxnet.cli.options import RUN_DIR, HostFile, RunDir
+from vxnet.cli.progress import steps
+from vxnet.daemon.control import Quit, Up, ask, is_running
+from vxnet.daemon.netns import netns
+from vxnet.datapath.checks import check
+from vxnet.datapath.kernel import require_root
+from vxnet.errors import ControlError, VxnetError
+from vxnet.sources import hostfile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_START = 30.0
+"""Seconds vxnetd may take to answer: it loads the eBPF programs first."""
+
+
+def up(
+    host_file: HostFile,
+    run_dir: RunDir = RUN_DIR,
+) -> None:
+    """Start this host, or bring it to this file. Returns when it forwards."""
+    require_root()
+    desired = hostfile.load(host_file)
+    check(desired, run_dir)
+    started = None if is_running(run_dir) else _start(run_dir)
+    try:
+        with steps() as progress:
+            ask(run_dir, Up(desired, netns()), progress)
+    except VxnetError:
+        if started:
+            ask(run_dir, Quit())
+            started.wait()
+        raise
+
+
+def _start(run_dir: Path) -> subprocess.Popen[bytes]:
+    """Start vxnetd in the background and wait until it answers. ControlError with its last words if it does not."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    log = run_dir / "vxnetd.log"
+    with log.open("ab") as output:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "vxnet.daemon.main", "--run-dir", str(run_dir)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START
+    while not is_running(run_dir):
+        if daemon.poll() is not None:
+            words = log.read_text(errors="replace").strip().splitlines()
+            message = (words[-1] if words else "it said nothing").removeprefix("vxnetd: error: ")
+            raise ControlError(message)
+        if time.monotonic() > deadline:
+            daemon.terminate()
+            message = f"vxnetd did not start within {_START:.0f} s; see {log}"
+            raise ControlError(message)
+        time.sleep(0.01)
+    return daemon

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control socket: how `vxnet up` and `vxnet down` talk to vxnetd.
+
+A Unix stream socket, RUN_DIR/vxnetd.sock. One request, one line of JSON; then answers, a line each, the last of them Done or
+Failed:
+
+    Up(state)   ->  Step(change) ...  Done        bring the host to this state
+    Down()      ->  Step(change) ...  Done        take it all away; the daemon ends
+    Quit()      ->  Done                          the daemon ends, the kernel goes on forwarding
+
+The socket's mode is 0600: whoever may talk to it may change the network.
+"""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vxnet.errors import ControlError
+from vxnet.model import HostState
+from vxnet.plan import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_MAX_PATH = 107
+"""The longest path a Unix socket can have, in bytes (unix(7))."""
+
+
+class Up(msgspec.Struct, frozen=True, tag=True):
+    """Bring the host to ``state``. ``netns`` is the inode of the caller's network namespace."""
+
+    state: HostState
+    netns: int
+
+
+class Down(msgspec.Struct, frozen=True, tag=True):
+    """Take everything away and end."""
+
+    netns: int
+
+
+class Quit(msgspec.Struct, frozen=True, tag=True):
+    """End and leave the kernel as it is."""
+
+
+Request = Up | Down | Quit
+
+
+class Step(msgspec.Struct, frozen=True, tag=True):
+    """A change that is being made."""
+
+    action: str
+    kind: str
+    name: str
+    reason: str
+
+    @classmethod
+    def of(cls, change: Change) -> Step:
+        """Return what is told of a change."""
+        return cls(change.action, change.kind, change.name, change.reason)
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """All is as it was asked to be."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """It could not be done; ``message`` is one line for people."""
+
+    message: str
+
+
+Answer = Step | Done | Failed
+
+
+def encode(message: Request | Answer) -> bytes:
+    """Return one message as a line."""
+    return msgspec.json.encode(message, enc_hook=str) + b"\n"
+
+
+def decode_request(line: bytes) -> Request:
+    """Return the request in a line. msgspec.ValidationError for anything else."""
+    return msgspec.json.decode(line, type=Request, dec_hook=_address)
+
+
+def _address(wanted: type, value: Any) -> Any:  # noqa: ANN401  (msgspec's hook)
+    if wanted is IPv4Address:
+        return IPv4Address(value)
+    message = f"{wanted} is not known here"
+    raise NotImplementedError(message)
+
+
+def socket_path(run_dir: Path) -> Path:
+    """Return where the daemon of ``run_dir`` listens. ControlError when the path is too long for a socket."""
+    path = run_dir / "vxnetd.sock"
+    if len(bytes(path)) > _MAX_PATH:
+        message = f"--run-dir {run_dir}: too long; {path} must have at most {_MAX_PATH} bytes"
+        raise ControlError(message)
+    return path
+
+
+def is_running(run_dir: Path) -> bool:
+    """Tell whether a daemon answers there."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(socket_path(run_dir))) == 0
+
+
+def ask(run_dir: Path, request: Request, progress: Callable[[Step], None] = lambda _: None) -> None:
+    """Send a request and wait until it is done. ControlError with the daemon's words if it failed."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(socket_path(run_dir)))
+            connection.sendall(encode(request))
+            with connection.makefile("rb") as lines:
+                for line in lines:
+                    match msgspec.json.decode(line, type=Answer):
+                        case Step() as step:
+                            progress(step)
+                        case Done():
+                            return
+                        case Failed(text):
+                            raise ControlError(text)
+        except OSError as error:
+            message = f"vxnetd of {run_dir} does not answer: {error.strerror}"
+            raise ControlError(message) from error
+    message = f"vxnetd of {run_dir} ended before it was done; see {run_dir / 'vxnetd.log'}"
+    raise ControlError(message)

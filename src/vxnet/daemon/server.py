@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon itself: one loop that serves the control socket, follows netlink, and sweeps.
+
+    control socket ---.
+    netlink (Watch) ---+--> one at a time --> Keeper --> kernel
+    every 10 seconds --'
+
+Stopping it (SIGTERM, SIGINT, a crash) takes nothing away: the kernel goes on forwarding, and the next vxnetd adopts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from vxnet.daemon.control import Done, Down, Failed, Quit, Step, Up, decode_request, encode, socket_path
+from vxnet.daemon.keeper import Keeper
+from vxnet.daemon.netns import netns
+from vxnet.daemon.watch import Watch
+from vxnet.errors import ControlError, VxnetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from vxnet.daemon.control import Request
+    from vxnet.model import HostState
+    from vxnet.plan import Change
+
+log = logging.getLogger("vxnetd")
+
+SWEEP: Final = 10.0
+"""Seconds between sweeps, as in the kernel's VXLAN device."""
+
+_MAX_REQUEST = 1 << 28
+_SETTLE = 0.05
+
+
+class Server:
+    """One daemon on one run directory."""
+
+    def __init__(self, run_dir: Path) -> None:
+        """Claim the run directory. ControlError if another daemon has it."""
+        self._run_dir = run_dir
+        run_dir.mkdir(parents=True, exist_ok=True)
+        self._lock_file = (run_dir / "vxnetd.lock").open("w")
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            message = f"another vxnetd has the run directory {run_dir}"
+            raise ControlError(message) from error
+        self._keeper = Keeper(run_dir)
+        self._watch = Watch()
+        self._busy = asyncio.Lock()
+        self._stop = asyncio.Event()
+
+    async def run(self, desired: HostState | None) -> None:
+        """Serve until told to stop. With ``desired``, bring the host there first, as far as its devices allow."""
+        path = socket_path(self._run_dir)
+        path.unlink(missing_ok=True)
+        old_mask = os.umask(0o177)
+        try:
+            server = await asyncio.start_unix_server(self._serve, path, limit=_MAX_REQUEST)
+        finally:
+            os.umask(old_mask)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        async with asyncio.TaskGroup() as tasks:
+            if desired:
+                await self._do(lambda: self._keeper.start(desired))
+            jobs = [tasks.create_task(job) for job in (self._watch.run(), self._follow(), self._sweep())]
+            notify("READY=1")
+            await self._stop.wait()
+            notify("STOPPING=1")
+            for job in jobs:
+                job.cancel()
+        server.close()
+        path.unlink(missing_ok=True)
+
+    async def _do(self, work: Callable[[], None]) -> None:
+        """Let the keeper do one thing at a time, without holding up the loop."""
+        async with self._busy:
+            await asyncio.to_thread(work)
+
+    async def _follow(self) -> None:
+        while True:
+            await self._watch.changed.wait()
+            await asyncio.sleep(_SETTLE)  # events come in bursts; one look serves all of them
+            links, ways = self._watch.take()
+            if links:
+                await self._do(self._keeper.repair)
+            if links or ways:
+                await self._do(self._keeper.touch)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            await self._do(self._keeper.sweep)
+            await self._do(self._keeper.repair)
+
+    # ---- the control socket ------------------------------------------------------------------------------------
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = decode_request(await reader.readline())
+            await self._answer(request, writer)
+        except (VxnetError, msgspec.MsgspecError) as error:
+            writer.write(encode(Failed(str(error))))
+        except ConnectionError:
+            log.info("whoever asked has gone")
+        finally:
+            writer.close()
+
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+
+        def progress(change: Change) -> None:
+            loop.call_soon_threadsafe(writer.write, encode(Step.of(change)))
+
+        match request:
+            case Up(state, caller):
+                self._same_netns(caller)
+                await self._do(lambda: self._keeper.bring(state, progress))
+            case Down(caller):
+                self._same_netns(caller)
+                await self._do(lambda: self._keeper.down(progress))
+                self._stop.set()
+            case Quit():
+                self._stop.set()
+        writer.write(encode(Done()))
+        await writer.drain()
+
+    def _same_netns(self, caller: int) -> None:
+        if caller != netns():
+            message = (
+                f"vxnetd of {self._run_dir} serves another network namespace; give each its own --run-dir "
+                "(or VXNET_RUN_DIR)"
+            )
+            raise ControlError(message)
+
+
+def notify(state: str) -> None:
+    """Tell systemd, if it started us (sd_notify(3)): one datagram."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)

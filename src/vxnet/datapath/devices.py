@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network devices of this namespace, and the few things vxnet does to them; all by netlink, through pyroute2."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from vxnet.errors import KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_IFF_UP, _IFF_LOWER_UP, _IFF_LOOPBACK = 0x1, 0x10000, 0x8
+_ARPHRD_ETHER = 1
+_CLSACT = 0xFFFF0000
+_CLSACT_INGRESS, _CLSACT_EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
+
+_SCOPE_LINK = 253
+
+ROUTE_PROTOCOL = 247
+"""The `proto` of the routes vxnet adds (rtnetlink(7)): `ip route show proto 247` lists them."""
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """One network device. ``mtu`` is the IP MTU in bytes; ``kind`` is rtnetlink's ("veth", "vxlan", "" for hardware)."""
+
+    index: int
+    name: str
+    kind: str
+    ethernet: bool
+    up: bool
+    carrier: bool
+    mtu: int
+    alias: str
+    master: int
+    peer_elsewhere: bool
+    vxlan_port: int
+    addresses: tuple[IPv4Address, ...]
+
+
+class Devices(msgspec.Struct, frozen=True):
+    """All devices of the namespace at one moment."""
+
+    by_index: dict[int, Device]
+    by_name: dict[str, Device]
+
+    def holding(self, address: IPv4Address) -> Device | None:
+        """Return the device that has ``address``."""
+        return next((device for device in self.by_index.values() if address in device.addresses), None)
+
+
+@contextmanager
+def netlink(what: str) -> Iterator[Any]:
+    """A netlink socket of this namespace; what the kernel refuses becomes a KernelError that begins with ``what``."""
+    try:
+        with IPRoute() as ip:
+            yield ip
+    except NetlinkError as error:
+        message = f"{what}: {error.args[-1]}"
+        raise KernelError(message) from error
+
+
+def devices() -> Devices:
+    """Read them all."""
+    addresses: dict[int, list[IPv4Address]] = {}
+    with netlink("reading the network devices") as ip:
+        for message in ip.get_addr(family=socket.AF_INET):
+            if text := message.get("local"):
+                addresses.setdefault(message["index"], []).append(IPv4Address(text))
+        found = [_device(link, addresses.get(link["index"], [])) for link in ip.get_links()]
+    return Devices({device.index: device for device in found}, {device.name: device for device in found})
+
+
+def _device(link: Any, addresses: list[IPv4Address]) -> Device:  # noqa: ANN401  (pyroute2 has no types)
+    info = link.get("linkinfo")
+    kind = (info.get("kind") if info else "") or ""
+    data = info.get("data") if info and kind == "vxlan" else None
+    port = data.get("vxlan_port") if data else 0
+    return Device(
+        index=link["index"],
+        name=link.get("ifname"),
+        kind=kind,
+        ethernet=link["ifi_type"] == _ARPHRD_ETHER and not link["flags"] & _IFF_LOOPBACK,
+        up=bool(link["flags"] & _IFF_UP),
+        carrier=bool(link["flags"] & _IFF_LOWER_UP),
+        mtu=link.get("mtu"),
+        alias=link.get("ifalias") or "",
+        master=link.get("master") or 0,
+        peer_elsewhere=kind == "veth" and link.get("link_netnsid") is not None,
+        vxlan_port=int(port or 0),
+        addresses=tuple(addresses),
+    )
+
+
+def set_alias(index: int, alias: str) -> None:
+    """Give a device its alias, which `ip link` shows."""
+    with netlink("naming the device") as ip:
+        ip.link("set", index=index, ifalias=alias)
+
+
+def set_up(index: int) -> None:
+    """Bring a device up. KernelError if it will not (for a VXLAN device: its UDP port is in use)."""
+    with netlink("bringing the device up") as ip:
+        ip.link("set", index=index, state="up")
+
+
+def delete(index: int) -> None:
+    """Delete a device."""
+    with netlink("deleting the device") as ip:
+        ip.link("del", index=index)
+
+
+def remove_empty_clsact(index: int) -> None:
+    """Take away the device's clsact qdisc if no program of anybody is left on it."""
+    with netlink("removing clsact") as ip:
+        if not any(q.get("kind") == "clsact" for q in ip.get_qdiscs(index=index)):
+            return
+        if not any(True for side in (_CLSACT_INGRESS, _CLSACT_EGRESS) for _ in ip.get_filters(index=index, parent=side)):
+            ip.tc("del", "clsact", index=index, parent=0xFFFFFFF1, handle=_CLSACT)
+
+
+def add_group_route(group: IPv4Address, underlay: int) -> None:
+    """Route ``group`` to the underlay: the VXLAN device in external mode asks the routing table for groups too."""
+    with netlink(f"adding a route to group {group}") as ip:
+        ip.route("replace", dst=f"{group}/32", oif=underlay, proto=ROUTE_PROTOCOL, scope=_SCOPE_LINK)
+
+
+def remove_group_route(group: IPv4Address, underlay: int) -> None:
+    """Take the group's route away again."""
+    with netlink(f"removing the route to group {group}") as ip:
+        ip.route("del", dst=f"{group}/32", oif=underlay, proto=ROUTE_PROTOCOL, scope=_SCOPE_LINK)
+
+
+def group_routes(underlay: int) -> frozenset[IPv4Address]:
+    """Return the groups that have a route of ours to the device ``underlay``."""
+    with netlink("reading the routes") as ip:
+        return frozenset(
+            IPv4Address(route.get("dst"))
+            for route in ip.get_routes(family=socket.AF_INET, oif=underlay, proto=ROUTE_PROTOCOL)
+            if route.get("dst")
+        )
+
+
+def set_sysctl(path: str, value: str) -> None:
+    """Write ``/proc/sys/net/PATH`` of this network namespace; a file that this kernel does not have is no error."""
+    file = Path("/proc/sys/net") / path
+    if file.exists():
+        file.write_text(value)

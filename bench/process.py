@@ -56,18 +56,21 @@ class Running:
         self._printed = printed
 
     def check(self) -> bool:
-        """True while it runs. Raises LabError, with the last it said, if it has ended."""
+        """True while it runs. Raises LabError, with all it said, if it has ended."""
         if self._process.poll() is None:
             return True
         raise self._error(f"ended with exit code {self._process.returncode}")
 
-    def output(self, timeout: float) -> str:
-        """All it printed, once it has ended. Raises LabError if it fails or is not done in ``timeout`` seconds."""
+    def output(self, timeout: float, *, failing: bool = False) -> str:
+        """All it printed, once it has ended. Raises LabError if it is not done in ``timeout`` seconds, or if it fails.
+
+        With ``failing`` it may fail: its output tells.
+        """
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise self._error(f"no end after {timeout:g} s") from None
-        if code != 0:
+        if code != 0 and not failing:
             raise self._error(f"exit code {code}")
         return self._said()
 
@@ -76,16 +79,14 @@ class Running:
         return self._printed.read()
 
     def _error(self, what: str) -> LabError:
-        said = self._said().strip()
-        error = LabError(f"{self._node.namespace}: {' '.join(self._words[:2])}: {what}: {said.rpartition(chr(10))[2]}")
-        error.add_note(said)
-        return error
+        said = "; ".join(line.strip() for line in self._said().splitlines() if line.strip())
+        return LabError(f"{self._node.namespace}: {' '.join(self._words)}: {what}: {said}".rstrip(": "))
 
 
-def output(node: Node, *words: str, timeout: float) -> str:
-    """What a program prints that is run in ``node``. Raises LabError if it fails or takes longer than ``timeout`` s."""
+def output(node: Node, *words: str, timeout: float, failing: bool = False) -> str:
+    """What a program prints that is run in ``node``; see `Running.output`."""
     with running(node, *words) as program:
-        return program.output(timeout)
+        return program.output(timeout, failing=failing)
 
 
 def listens(node: Node, port: int) -> bool:

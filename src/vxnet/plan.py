@@ -97,7 +97,8 @@ def _remove(actual: Actual, kept: HostState, desired: HostState, reason: str) ->
     stays, wanted = _all(kept), {(kind_of(value), name_of(value)) for value in _all(desired)}
     # A broken thing that is wanted is made anew over what is left of it; one that is not wanted goes.
     broken = [v for v in actual.faults if (kind_of(v), name_of(v)) not in wanted]
-    going: list[Value] = [v for v in (*now.fdb, *now.ports, *now.segments) if v not in stays] + broken
+    leaves: tuple[Value, ...] = (*now.fdb, *now.ports, *now.segments)
+    going = [value for value in leaves if value not in stays] + broken
     if now.vtep and not kept.vtep:
         going.append(now.vtep)
     going.sort(key=lambda value: _LEAVES_FIRST.index(type(value)))

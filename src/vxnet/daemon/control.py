@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control socket: how `vxnet up` and `vxnet down` talk to vxnetd.
 
-A Unix stream socket, RUN_DIR/vxnetd.sock. One request, one line of JSON; then answers, a line each, the last of them Done or
-Failed:
+A Unix stream socket, RUN_DIR/vxnetd.sock. One request, one line of JSON; then answers, a line each, the last of them
+Done or Failed:
 
     Up(state)   ->  Step(change) ...  Done        bring the host to this state
     Down()      ->  Step(change) ...  Done        take it all away; the daemon ends
@@ -21,11 +21,12 @@ import msgspec
 
 from vxnet.errors import ControlError
 from vxnet.model import HostState
-from vxnet.plan import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from vxnet.plan import Change
 
 _MAX_PATH = 107
 """The longest path a Unix socket can have, in bytes (unix(7))."""
@@ -85,7 +86,7 @@ def encode(message: Request | Answer) -> bytes:
 
 def decode_request(line: bytes) -> Request:
     """Return the request in a line. msgspec.ValidationError for anything else."""
-    return msgspec.json.decode(line, type=Request, dec_hook=_address)
+    return _REQUESTS.decode(line)
 
 
 def _address(wanted: type, value: Any) -> Any:  # noqa: ANN401  (msgspec's hook)
@@ -93,6 +94,10 @@ def _address(wanted: type, value: Any) -> Any:  # noqa: ANN401  (msgspec's hook)
         return IPv4Address(value)
     message = f"{wanted} is not known here"
     raise NotImplementedError(message)
+
+
+_REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request, dec_hook=_address)
+_ANSWERS: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 
 
 def socket_path(run_dir: Path) -> Path:
@@ -118,7 +123,7 @@ def ask(run_dir: Path, request: Request, progress: Callable[[Step], None] = lamb
             connection.sendall(encode(request))
             with connection.makefile("rb") as lines:
                 for line in lines:
-                    match msgspec.json.decode(line, type=Answer):
+                    match _ANSWERS.decode(line):
                         case Step() as step:
                             progress(step)
                         case Done():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vxnetd [HOST.toml]`: the daemon's command. With a file, the host is brought to it; without, what is there is adopted."""
+"""`vxnetd [HOST.toml]`: the daemon. With a file, the host is brought to it; without, what is there is adopted."""
 
 from __future__ import annotations
 

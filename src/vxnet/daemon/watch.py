@@ -2,8 +2,8 @@
 """What changes around us: links, addresses, routes and neighbours, as netlink tells it.
 
 Two things follow from them. Links and addresses may have changed what is there: the kernel is compared with the desired
-state again. Routes and neighbours may have changed the way to a remote: cached flows are looked up again. Events come in
-bursts, so they are only marked here; the daemon looks at the marks.
+state again. Routes and neighbours may have changed the way to a remote: cached flows are looked up again. Events come
+in bursts, so they are only marked here; the daemon looks at the marks.
 """
 
 from __future__ import annotations

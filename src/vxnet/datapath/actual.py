@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading the kernel back into a HostState: the actual side of the plan.
 
-Nothing is remembered: what the maps, devices, filters and routes say is what there is. A port whose program was taken off
-its device, a segment whose VNI is no longer in the VXLAN device's filter, is not "there": it is a fault, and the plan
-makes it anew.
+Nothing is remembered: what the maps, devices, filters and routes say is what there is. A port whose program was taken
+off its device, a segment whose VNI is no longer in the VXLAN device's filter, is not "there": it is a fault, and the
+plan makes it anew.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def read(run_dir: Path) -> Actual:
     """Read what the daemon of ``run_dir`` has put into the kernel of this network namespace."""
     present = devices()
     found = find(run_dir, present)
-    return _Reader(found, present).read() if found else Actual()
+    if not found:
+        return Actual()
+    with found.maps:
+        return _Reader(found, present).read()
 
 
 class _Reader:

@@ -35,7 +35,8 @@ def underlay_of(vtep: Vtep, present: Devices) -> Device:
     """Return the device that holds the VTEP's address."""
     device = present.holding(vtep.local)
     if device is None:
-        have = ", ".join(f"{a} on {d.name}" for d in present.by_index.values() for a in d.addresses if not a.is_loopback)
+        known = ((a, d) for d in present.by_index.values() for a in d.addresses if not a.is_loopback)
+        have = ", ".join(f"{address} on {holder.name}" for address, holder in known)
         message = f"vtep.local: no device has {vtep.local}; this host has {have or 'no address at all'}"
         raise HostError(message)
     if not device.ethernet:

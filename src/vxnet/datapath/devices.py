@@ -30,7 +30,7 @@ ROUTE_PROTOCOL = 247
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """One network device. ``mtu`` is the IP MTU in bytes; ``kind`` is rtnetlink's ("veth", "vxlan", "" for hardware)."""
+    """One network device; ``mtu`` is its IP MTU in bytes, ``kind`` rtnetlink's: "veth", "vxlan", "" for hardware."""
 
     index: int
     name: str
@@ -123,7 +123,8 @@ def remove_empty_clsact(index: int) -> None:
     with netlink("removing clsact") as ip:
         if not any(q.get("kind") == "clsact" for q in ip.get_qdiscs(index=index)):
             return
-        if not any(True for side in (_CLSACT_INGRESS, _CLSACT_EGRESS) for _ in ip.get_filters(index=index, parent=side)):
+        sides = (_CLSACT_INGRESS, _CLSACT_EGRESS)
+        if not any(True for side in sides for _ in ip.get_filters(index=index, parent=side)):
             ip.tc("del", "clsact", index=index, parent=0xFFFFFFF1, handle=_CLSACT)
 
 

@@ -6,9 +6,9 @@
                '-- program
                      '-- maps       everything: VTEP, segments, ports, FDB, counters
 
-The attached programs hold the maps, and the devices hold the programs: nothing is pinned, no file says what is there, and
-when the filters and the device go, everything goes. So vxnet needs no bpffs, which is not the same one (or not there at
-all) inside `ip netns exec`, and whoever has the network namespace can find, show and take over what is in it.
+The attached programs hold the maps, and the devices hold the programs: nothing is pinned, no file says what is there,
+and when the filters and the device go, everything goes. So vxnet needs no bpffs, which is not the same one (or not
+there at all) inside `ip netns exec`, and whoever has the network namespace can find, show and take over what is in it.
 
 A filter's priority is the VTEP's UDP port: two daemons in one namespace have different ones.
 """
@@ -18,17 +18,18 @@ from __future__ import annotations
 import os
 from ctypes import c_uint32
 from importlib.resources import as_file, files
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath import libbpf
-from vxnet.datapath.devices import Devices, devices
+from vxnet.datapath.devices import devices
 from vxnet.datapath.layout import LAYOUT_VERSION, VtepValue
 from vxnet.datapath.maps import SIZES, Maps
 from vxnet.errors import HostError
 
 if TYPE_CHECKING:
-    from vxnet.datapath.devices import Device
+    from pathlib import Path
+
+    from vxnet.datapath.devices import Device, Devices
 
 HANDLE = 1
 ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
@@ -53,7 +54,7 @@ def overlay_name(dstport: int) -> str:
 
 
 def find(run_dir: Path, present: Devices | None = None) -> Found | None:
-    """Find what the daemon of ``run_dir`` left in the kernel of this network namespace, or None.
+    """Find what the daemon of ``run_dir`` left in the kernel of this network namespace, or None. Close its maps.
 
     HostError when the maps are of another version of vxnet than this one: `vxnet down` of that version, or deleting the
     device, clears them away.
@@ -67,6 +68,7 @@ def find(run_dir: Path, present: Devices | None = None) -> Found | None:
             if not maps or not vtep:
                 return None
             if vtep.layout != LAYOUT_VERSION:
+                maps.close()
                 message = (
                     f"{device.name}: in the kernel by another version of vxnet (layout {vtep.layout}, this one has "
                     f"{LAYOUT_VERSION}); take it away with `ip link delete {device.name}` and run `vxnet up` again"
@@ -82,7 +84,11 @@ def _maps_of(overlay: Device) -> Maps | None:
     if program is None or program.name != OVERLAY:
         return None
     fds = dict(filter(None, map(libbpf.map_by_id, program.map_ids)))
-    return Maps(fds) if fds.keys() >= SIZES.keys() else None
+    if fds.keys() >= SIZES.keys():
+        return Maps(fds)
+    for fd in fds.values():
+        os.close(fd)
+    return None
 
 
 def load(reuse: Maps | None = None) -> libbpf.Loaded:

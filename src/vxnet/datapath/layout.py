@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keys and values of the eBPF maps, as bpf/structs.h lays them out in memory.
 
-Field for field the same; `vxnet.datapath.programs` compares every size with the compiled object's before loading it, and
-a test compares every field's offset with the object's type information (BTF).
+Field for field the same: every size is compared with the compiled object's before that is loaded (`libbpf.load`), and a
+test compares every field's offset with the object's type information (BTF).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ NAME_LEN = 64
 DOMAIN_LEARNING = 1
 MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL = 0, 1, 2
 MEMBER_PEER = 1
+ANY_VNI = 0
 FDB_STATIC = 1
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
@@ -126,6 +127,11 @@ class FdbKey(ctypes.Structure):
     vlan: int
     mac: ctypes.Array[c_uint8]
     _fields_ = (("domain", c_uint32), ("vlan", c_uint16), ("mac", c_uint8 * 6))
+
+    @classmethod
+    def of(cls, domain: int, mac: bytes) -> FdbKey:
+        """Return the key of ``mac`` (6 bytes) in a domain without VLANs."""
+        return cls(domain, 0, (c_uint8 * 6)(*mac))
 
 
 class FdbValue(ctypes.Structure):

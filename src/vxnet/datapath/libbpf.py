@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The few functions of the system's libbpf (1.1 or newer) that vxnet calls, through ctypes.
 
-Descriptors are plain ints owned by whoever asked for them. Every failure is a `KernelError` that names the operation, or
-returns None where "there is none" is an answer.
+Descriptors are plain ints owned by whoever asked for them. Every failure is a `KernelError` that names the operation;
+None is returned where "there is none" is an answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vxnet.errors import HostError, KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
 
@@ -166,7 +166,7 @@ def _failed(what: str, code: int) -> KernelError:
 
 
 class Loaded(NamedTuple):
-    """Descriptors of what an object file brought into the kernel, by name. They stay open after the object is closed."""
+    """Descriptors of what an object file brought into the kernel, by name; they outlive the object."""
 
     programs: dict[str, int]
     maps: dict[str, int]
@@ -202,7 +202,10 @@ def load(path: str, reuse: dict[str, int], sizes: dict[str, tuple[int, int]]) ->
                 lib.bpf_program__name(p).decode(): os.dup(lib.bpf_program__fd(p))
                 for p in _each(lib.bpf_object__next_program, handle)
             },
-            {lib.bpf_map__name(m).decode(): os.dup(lib.bpf_map__fd(m)) for m in _each(lib.bpf_object__next_map, handle)},
+            {
+                lib.bpf_map__name(m).decode(): os.dup(lib.bpf_map__fd(m))
+                for m in _each(lib.bpf_object__next_map, handle)
+            },
         )
     finally:
         lib.bpf_object__close(handle)
@@ -213,12 +216,6 @@ def _each(following: Any, handle: int) -> Iterator[int]:  # noqa: ANN401  (a cty
     while pointer:
         yield pointer
         pointer = following(handle, pointer)
-
-
-def close_all(fds: Iterable[int]) -> None:
-    """Give descriptors back."""
-    for fd in fds:
-        os.close(fd)
 
 
 # ---- what is in the kernel already ---------------------------------------------------------------------------------
@@ -367,9 +364,7 @@ def tc_attach(ifindex: int, prog_fd: int, handle: int, priority: int) -> None:
     if (code := lib.bpf_tc_hook_create(byref(hook))) not in {0, -errno.EEXIST}:
         what = f"adding clsact to device {ifindex}"
         raise _failed(what, code)
-    options = TcOpts(
-        sz=ctypes.sizeof(TcOpts), prog_fd=prog_fd, flags=_TC_F_REPLACE, handle=handle, priority=priority
-    )
+    options = TcOpts(sz=ctypes.sizeof(TcOpts), prog_fd=prog_fd, flags=_TC_F_REPLACE, handle=handle, priority=priority)
     if code := lib.bpf_tc_attach(byref(hook), byref(options)):
         what = f"attaching a program to device {ifindex}"
         raise _failed(what, code)

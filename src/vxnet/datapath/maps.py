@@ -113,6 +113,14 @@ class Maps:
         """Return how many elements a map can hold."""
         return int(libbpf.map_info(self._fds[name]).max_entries)
 
+    def __enter__(self) -> Maps:
+        """Use them in a `with` block, which gives the descriptors back at its end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
     def close(self) -> None:
         """Give the descriptors back; the kernel keeps the maps while a program attached to a device uses them."""
         for fd in self._fds.values():

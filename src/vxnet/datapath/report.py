@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel says of a running host, for `vxnet show`, `fdb` and `stats`: read from the maps, with or without a daemon."""
+"""What the kernel says of a running host, for `vxnet show`, `fdb` and `stats`; read with or without a daemon."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import contextmanager
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +24,7 @@ from vxnet.packet.mac import format_mac
 from vxnet.plan import kind_of, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from vxnet.datapath.kernel import Found
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class Traffic(msgspec.Struct, frozen=True):
     """Packets and bytes (of tenants' frames, without outer headers). rx: into the segment; tx: out of it.
 
-    ``unlearned`` counts source MACs not learned because the place had taught ``maxaddress`` already, or the FDB was full.
+    ``unlearned`` counts source MACs not learned: the place had taught ``maxaddress`` already, or the FDB was full.
     """
 
     rx_packets: int = 0
@@ -100,7 +101,11 @@ class Overview(msgspec.Struct, frozen=True):
 
 def overview(run_dir: Path) -> Overview:
     """Read everything but the FDB's entries themselves. HostError when vxnet is not up."""
-    found = _found(run_dir)
+    with _found(run_dir) as found:
+        return _overview(run_dir, found)
+
+
+def _overview(run_dir: Path, found: Found) -> Overview:
     slots = Slots(found.maps)
     rows = _rows(found, slots)
     underlay = devices().by_index.get(found.vtep.underlay)
@@ -117,7 +122,11 @@ def overview(run_dir: Path) -> Overview:
 
 def fdb(run_dir: Path, segment: str | None = None) -> tuple[FdbRow, ...]:
     """Return the entries that are in force, of one segment or of all. HostError for a segment that is not there."""
-    found = _found(run_dir)
+    with _found(run_dir) as found:
+        return _fdb(found, segment)
+
+
+def _fdb(found: Found, segment: str | None) -> tuple[FdbRow, ...]:
     slots = Slots(found.maps)
     if segment is not None and slots.domain_of(segment) is None:
         have = ", ".join(sorted(d.name.decode() for d in slots.domains.values())) or "none"
@@ -126,12 +135,14 @@ def fdb(run_dir: Path, segment: str | None = None) -> tuple[FdbRow, ...]:
     return tuple(row for row in _rows(found, slots) if segment in {None, row.segment})
 
 
-def _found(run_dir: Path) -> Found:
+@contextmanager
+def _found(run_dir: Path) -> Iterator[Found]:
     found = find(run_dir)
     if found is None:
-        message = f"vxnet is not up in this network namespace (run directory {run_dir}); start it with `vxnet up HOST.toml`"
+        message = f"vxnet is not up in this network namespace (--run-dir {run_dir}); start it with `vxnet up HOST.toml`"
         raise HostError(message)
-    return found
+    with found.maps:
+        yield found
 
 
 def _rows(found: Found, slots: Slots) -> list[FdbRow]:
@@ -205,4 +216,3 @@ def _traffic(found: Found, member: int) -> Traffic:
 def _drops(found: Found) -> dict[str, int]:
     """Return every reason, also those with zero drops: a script must not have to guess what could be there."""
     return {r.name: sum(v.frames for v in found.maps.drops.get(r.number)) for r in DROP_REASONS}
-

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who sits in which slot: the domains and members of the maps, by the names that people use.
 
-A segment is one domain and one tunnel member; a port is one member. Slots are given lowest first, so that the maps' used
-part stays short; `VtepValue.domains_high` and `members_high` say how far it has ever reached. Slot 0 is never used: a zero
-in the maps means nobody.
+A segment is one domain and one tunnel member; a port is one member. Slots are given lowest first, so that the maps'
+used part stays short; `VtepValue.domains_high` and `members_high` say how far it has ever reached. Slot 0 is never
+used: a zero in the maps means nobody.
 """
 
 from __future__ import annotations

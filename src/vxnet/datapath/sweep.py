@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The FDB's housekeeping: freeing what has aged out, and setting right how much each place has taught.
 
-The programs do not find expired entries any more (rule 5); the sweep only frees their memory. They count a place's entries
-up when it teaches one; the sweep counts what is really there and writes that down.
+The programs do not find expired entries any more (rule 5); the sweep only frees their memory. They count a place's
+entries up when it teaches one; the sweep counts what is really there and writes that down.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from ctypes import c_uint32
 from typing import TYPE_CHECKING
@@ -43,11 +42,6 @@ def sweep(maps: Maps, slots: Slots, now: int) -> int:
     return removed
 
 
-def forget(maps: Maps, slots: Slots) -> int:
-    """Remove what is left of segments and ports that have just gone; return how many entries."""
-    return sweep(maps, slots, time.monotonic_ns())
-
-
 def expired(value: FdbValue, domain: Domain, now: int) -> bool:
     """Tell whether a learned entry has reached its segment's ageing."""
     return not value.flags & FDB_STATIC and domain.ageing > 0 and now - value.last_seen >= domain.ageing
@@ -56,5 +50,3 @@ def expired(value: FdbValue, domain: Domain, now: int) -> bool:
 def _orphan(key: FdbKey, value: FdbValue, slots: Slots) -> bool:
     member = slots.members.get(value.place.member)
     return key.domain not in slots.domains or member is None or member.domain != key.domain
-
-

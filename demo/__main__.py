@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the demo: all scenes, or those that are named. Exit code 0 if everything held, 1 if not, 130 after Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from demo.bed import BUILD, ROOT
+from demo.narration import Narrator
+from demo.scenes import SCENES
+from vxnet.errors import HostError, VxnetError
+from vxnet.lab.netns import require_root
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+TOOLS = ("ip", "tc", "tcpdump", "editcap", "tshark")
+"""Programs the demo needs, of Debian's iproute2, tcpdump and tshark."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the demo and return the exit code."""
+    parser = argparse.ArgumentParser(prog="demo", description="The article about VXLAN, told and proved on this machine.")
+    names = [scene.name for scene in SCENES]
+    parser.add_argument("scenes", nargs="*", metavar="SCENE", help=f"{', '.join(names)}; all unless given")
+    wanted = parser.parse_args(words).scenes
+    if unknown := [name for name in wanted if name not in names]:
+        parser.error(f"there is no scene {unknown[0]!r}; choose from {', '.join(names)}")
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        _require_tools()
+        return _tell(Narrator(), wanted or names)
+    except VxnetError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("demo: interrupted; everything it made is gone", file=sys.stderr)
+        return 130
+
+
+def _tell(tell: Narrator, names: Sequence[str]) -> int:
+    began = time.monotonic()
+    tell.say("""
+        Every host and every VM here is a network namespace of this machine: own devices, own addresses, own sockets.
+        The packets are real. The hosts run the command vxnet as you would (only its --run-dir, another for each host,
+        is left out below). tshark, which knows nothing of vxnet, reads what was captured on the cables between them.
+    """)
+    for scene in SCENES:
+        if scene.name not in names:
+            continue
+        tell.heading(f"{scene.letter}  {scene.title}")
+        try:
+            scene.play(tell)
+        except VxnetError as error:
+            tell.check(f"scene {scene.letter} runs to its end", holds=False, found=error)
+            for note in getattr(error, "__notes__", ()):
+                tell.output(note)
+    return _sum_up(tell, time.monotonic() - began)
+
+
+def _sum_up(tell: Narrator, seconds: float) -> int:
+    tell.heading("Result")
+    files = " ".join(str(file.relative_to(ROOT)) for file in sorted(BUILD.glob("demo-*.pcapng")))
+    tell.say(f"The captured packets are in {files}. Open them in Wireshark, or: tshark -r FILE -V")
+    tell.say(f"{tell.passed + len(tell.failed)} checks in {seconds:.0f} seconds.")
+    tell.check("every step held", not tell.failed, "; ".join(tell.failed))
+    return 1 if tell.failed else 0
+
+
+def _require_tools() -> None:
+    """Raise HostError if the demo cannot run here at all."""
+    require_root()
+    for tool in TOOLS:
+        if shutil.which(tool) is None:
+            raise HostError(f"{tool} is not installed; run `make setup`")
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - what the kernel's signal handler is given
+    """Let SIGTERM unwind everything, as Ctrl-C does."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vxnet show [SEGMENT]`: this host at a glance, in the form of `wg show`. What is absent, or is the default, is left out.
+
+    vtep: 192.168.146.131
+      dstport: 4789
+      underlay: eth0, mtu 1500
+
+    segment: blue
+      vni: 5001
+      port: tap-a, 1 MAC, 1.21 MiB received, 3 KiB sent
+      remote: 192.168.146.136, 1 MAC, 1 minute, 3 seconds ago
+      underlay: 3 KiB received, 1.21 MiB sent
+
+Received and sent are this host's: received from the machine at the port, from the hosts on the underlay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+import typer
+
+from vxnet.cli.options import RUN_DIR, Json, RunDir
+from vxnet.cli.output import bold, coloured, print_json, print_lines
+from vxnet.cli.words import ago, count, size, span
+from vxnet.datapath.report import Overview, PortRow, RemoteRow, SegmentRow, Traffic, overview
+from vxnet.errors import HostError
+from vxnet.model import AGEING, MAXADDRESS
+from vxnet.packet import ethernet, ip, udp, vxlan
+
+OVERHEAD = ip.IPV4_HEADER_LENGTH + udp.HEADER_LENGTH + vxlan.HEADER_LENGTH + ethernet.HEADER_LENGTH
+"""Bytes by which a tenant's MTU is smaller than the underlay's: the outer headers, and the inner frame's own (RFC 7348, 4.3)."""
+
+
+def show(
+    segment: Annotated[str | None, typer.Argument(metavar="[SEGMENT]", help="Only this one; all unless given.")] = None,
+    run_dir: RunDir = RUN_DIR,
+    as_json: Json = False,
+) -> None:
+    """Show the VTEP, and each segment with its ports, remotes, traffic and age."""
+    view = overview(run_dir)
+    if segment is not None:
+        view = only(view, segment)
+    if as_json:
+        print_json(view)
+    else:
+        print_lines(lines(view))
+
+
+def only(view: Overview, segment: str) -> Overview:
+    """Return the view without other segments. HostError if there is none of that name."""
+    kept = tuple(row for row in view.segments if row.name == segment)
+    if not kept:
+        have = ", ".join(sorted(row.name for row in view.segments)) or "none"
+        raise HostError(f"segment {segment} does not exist on this host; it has: {have}")
+    return msgspec.structs.replace(view, segments=kept)
+
+
+def lines(view: Overview) -> Iterator[str]:
+    """Yield the VTEP's block and each segment's, with empty lines between."""
+    yield _title("vtep", str(view.local), "green")
+    yield from _vtep(view)
+    for segment in view.segments:
+        yield ""
+        yield _title("segment", segment.name, "yellow")
+        yield from _segment(segment)
+
+
+def _vtep(view: Overview) -> Iterator[str]:
+    yield _field("dstport", str(view.dstport))
+    if view.underlay:
+        yield _field("underlay", f"{view.underlay}, mtu {view.mtu}")
+    yield _field("mtu for tenants", str(view.mtu - OVERHEAD))
+    if dropped := [f"{number} {reason}" for reason, number in view.drops.items() if number]:
+        yield _field("drops", ", ".join(dropped))
+    for fault in view.faults:
+        yield _field("fault", coloured(fault, "red"))
+
+
+def _segment(segment: SegmentRow) -> Iterator[str]:
+    yield _field("vni", str(segment.vni))
+    if segment.group:
+        yield _field("group", str(segment.group))
+    if segment.ageing != AGEING:
+        yield _field("ageing", span(segment.ageing) if segment.ageing else "never")
+    if not segment.learning:
+        yield _field("learning", "off")
+    if segment.maxaddress != MAXADDRESS:
+        yield _field("maxaddress", str(segment.maxaddress))
+    for port in segment.ports:
+        yield _field("port", ", ".join(_port(port)))
+    for remote in segment.remotes:
+        yield _field("remote", ", ".join(_remote(remote, flooded=remote.flood or segment.group is not None)))
+    if transfer := list(_transfer(segment.traffic)):
+        yield _field("underlay", ", ".join(transfer))
+
+
+def _port(port: PortRow) -> Iterator[str]:
+    yield port.device
+    if port.macs:
+        yield count(port.macs, "MAC")
+    yield from _transfer(port.traffic)
+
+
+def _remote(remote: RemoteRow, *, flooded: bool) -> Iterator[str]:
+    yield str(remote.address)
+    if not flooded:
+        yield "known unicast only"
+    if remote.macs:
+        yield count(remote.macs, "MAC")
+    if remote.age is not None:
+        yield ago(remote.age)
+
+
+def _transfer(traffic: Traffic) -> Iterator[str]:
+    if traffic.rx_bytes or traffic.tx_bytes:
+        yield f"{size(traffic.rx_bytes)} received"
+        yield f"{size(traffic.tx_bytes)} sent"
+    if traffic.unlearned:
+        yield coloured(f"{traffic.unlearned} source MACs not learned", "yellow")
+
+
+def _title(kind: str, name: str, colour: str) -> str:
+    return f"{bold(kind, colour)}: {coloured(name, colour)}"
+
+
+def _field(key: str, value: str) -> str:
+    return f"  {bold(key)}: {value}"

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attaching a port to its segment and taking it off: member -> ports -> flood list -> the program on the device."""
+
+from __future__ import annotations
+
+from ctypes import c_uint32
+from typing import TYPE_CHECKING
+
+from vxnet.datapath import devices as net
+from vxnet.datapath import flooding, libbpf
+from vxnet.datapath.actual import takes_peer
+from vxnet.datapath.checks import port_device
+from vxnet.datapath.kernel import ACCESS, HANDLE
+from vxnet.datapath.layout import MEMBER_PEER, MEMBER_PORT, Member
+from vxnet.errors import KernelError
+
+if TYPE_CHECKING:
+    from vxnet.datapath.parts import Parts
+    from vxnet.model import Port
+
+
+def add(parts: Parts, port: Port) -> None:
+    """Attach the port, or repair what is there of it. A device that is down is brought up."""
+    maps, slots, value, present = parts.maps, parts.slots, parts.vtep, net.devices()
+    device = port_device(port, present.by_index[value.underlay], present, parts.run_dir)
+    domain = slots.domain_of(port.segment)
+    if domain is None:
+        message = f"port {port.device}: segment {port.segment} is not there"
+        raise KernelError(message)
+    slot = slots.port(port.device)
+    if slot and slots.members[slot].domain != domain:
+        remove(parts, port)
+        slot = None
+    if slot and slots.members[slot].ifindex != device.index:
+        maps.ports.remove(c_uint32(slots.members[slot].ifindex))
+    if not device.up:
+        net.set_up(device.index)
+        device = net.devices().by_index[device.index]
+    flags = MEMBER_PEER if takes_peer(device) else 0
+    member = Member(kind=MEMBER_PORT, domain=domain, ifindex=device.index, flags=flags, name=port.device.encode())
+    slot = slots.put_member(slot, member)
+    maps.ports.put(c_uint32(device.index), c_uint32(slot))
+    flooding.rewrite(maps, slots, domain)
+    libbpf.tc_attach(device.index, parts.programs[ACCESS], HANDLE, value.dstport)
+
+
+def remove(parts: Parts, port: Port) -> None:
+    """Take the port off its segment; its device may be gone already."""
+    maps, slots = parts.maps, parts.slots
+    slot = slots.port(port.device)
+    if slot is None:
+        return
+    member = slots.members[slot]
+    libbpf.tc_detach(member.ifindex, HANDLE, parts.vtep.dstport)
+    if member.ifindex in net.devices().by_index:
+        net.remove_empty_clsact(member.ifindex)
+    maps.ports.remove(c_uint32(member.ifindex))
+    slots.free_member(slot)
+    if member.domain in slots.domains:
+        flooding.rewrite(maps, slots, member.domain)

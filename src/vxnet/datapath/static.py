@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Static FDB entries: they never age, and learning never overwrites them (rule 2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vxnet.datapath.layout import FDB_STATIC, Address, FdbKey, FdbValue, Place
+from vxnet.errors import KernelError
+from vxnet.packet.mac import parse_mac
+
+if TYPE_CHECKING:
+    from vxnet.datapath.parts import Parts
+    from vxnet.model import FdbEntry
+
+
+def add(parts: Parts, entry: FdbEntry) -> None:
+    """Write the entry over whatever was there for this MAC."""
+    domain = parts.slots.domain_of(entry.segment)
+    member = parts.slots.port(entry.port) if entry.port else parts.slots.tunnel_of(domain or 0)
+    if domain is None or member is None:
+        message = f"static entry {entry.mac}: {entry.port or entry.segment} is not there"
+        raise KernelError(message)
+    value = FdbValue(Place(member, Address.of(entry.remote)), FDB_STATIC, 0)
+    parts.maps.fdb.put(FdbKey.of(domain, parse_mac(entry.mac)), value)
+
+
+def remove(parts: Parts, entry: FdbEntry) -> None:
+    """Delete the entry; the MAC may be learned again from now on."""
+    if domain := parts.slots.domain_of(entry.segment):
+        parts.maps.fdb.remove(FdbKey.of(domain, parse_mac(entry.mac)))

@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vxnet fdb [SEGMENT]`: which MAC is where, one line each, in the words of `bridge fdb show` so that greps go on working.
+"""`vxnet fdb [SEGMENT]`: which MAC is where, in the words of `bridge fdb show`, so that greps go on working.
 
-    02:00:00:00:00:01 dev tap-a vni 5001 segment blue age 3 learned
-    02:00:00:00:00:02 dst 192.168.146.136 vni 5001 segment blue static
+02:00:00:00:00:01 dev tap-a vni 5001 segment blue age 3 learned
+02:00:00:00:00:02 dst 192.168.146.136 vni 5001 segment blue static
 """
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from typing import Annotated
 
-import typer
-
-from vxnet.cli.options import RUN_DIR, Json, RunDir
+from vxnet.cli.options import RUN_DIR, Json, OneSegment, RunDir
 from vxnet.cli.output import print_json, print_lines
 from vxnet.datapath import report
 from vxnet.datapath.report import FdbRow
 
 
 def fdb(
-    segment: Annotated[str | None, typer.Argument(metavar="[SEGMENT]", help="Only this one; all unless given.")] = None,
+    segment: OneSegment = None,
     run_dir: RunDir = RUN_DIR,
     as_json: Json = False,
 ) -> None:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`vxnet`: the table of commands, and what holds for all of them.
 
-    exit 0     done; silent unless the command shows something
-    exit 1     an error, `vxnet: error: ...`, one line on stderr
-    exit 2     the command line itself is wrong
-    exit 130   Ctrl-C, silent
+exit 0     done; silent unless the command shows something
+exit 1     an error, `vxnet: error: ...`, one line on stderr
+exit 2     the command line itself is wrong
+exit 130   Ctrl-C, silent
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COMMANDS = {
     "stats": "vxnet.cli.stats:stats",
     "lab": "vxnet.cli.lab:app",
 }
-"""Where each command is: ``module:function``, or ``module:app`` for one with commands of its own. A docstring is its help."""
+"""Where each is: ``module:function``, or ``module:app`` for one with commands of its own. Docstrings are the help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,14 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         try:
             build(given)(given, prog_name="vxnet")
-        except VxnetError as error:
-            sys.exit(f"vxnet: error: {error}")
         finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        # Who read us has seen enough, as in `vxnet fdb | head -1`. What is left unwritten goes nowhere, silently.
+            print(end="", flush=True)
+    except VxnetError as error:
+        sys.exit(f"vxnet: error: {error}")
+    except OSError as error:
+        # Who reads us may have seen enough, as in `vxnet fdb | head -1`, or the disk is full.
+        # What is still to be written goes nowhere, or the interpreter would complain of it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(1 if isinstance(error, BrokenPipeError) else f"vxnet: error: {error}")
 
 
 def build(arguments: Sequence[str] = ()) -> typer.Typer:

@@ -32,3 +32,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 HostFile = Annotated[Path, typer.Argument(metavar="HOST.toml", help="The file that says what this host is to be.")]
 """The host file of `up` and `plan`."""
+
+OneSegment = Annotated[str | None, typer.Argument(metavar="SEGMENT", help="Only this segment; all unless given.")]
+"""The segment that `show` and `fdb` limit themselves to."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address
 
 import msgspec
 import typer
@@ -31,11 +32,11 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def print_json(value: object) -> None:
     """Print a value as indented JSON: structs as objects, addresses as strings."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    typer.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=_json_form), indent=2))
 
 
 def columns(rows: Sequence[Sequence[str | int]]) -> list[str]:
-    """Return a table's lines: words to the left, numbers to the right, two spaces between; the first row is the head."""
+    """Return a table's lines: words to the left, numbers to the right, two spaces between; row 0 is the head."""
     right = [any(isinstance(row[at], int) for row in rows) for at in range(len(rows[0]))]
     widths = [max(len(str(row[at])) for row in rows) for at in range(len(rows[0]))]
     return [
@@ -45,3 +46,10 @@ def columns(rows: Sequence[Sequence[str | int]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def _json_form(value: object) -> str:
+    """Return JSON's form of what msgspec has none for."""
+    if isinstance(value, IPv4Address):
+        return str(value)
+    raise NotImplementedError(type(value))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`vxnet plan HOST.toml`: what `vxnet up` would change, and why; changes nothing.
 
-    + segment blue  vni 5001 remotes 192.168.146.136  (not on this host yet)
-    ~ segment red  (ageing: 300 -> 60)
-    - port tap-a  segment blue  (no longer in the desired state)
-    1 to add, 1 to change, 1 to remove
++ segment blue  vni 5001 remotes 192.168.146.136  (not on this host yet)
+~ segment red  (ageing: 300 -> 60)
+- port tap-a  segment blue  (no longer in the desired state)
+1 to add, 1 to change, 1 to remove
 """
 
 from __future__ import annotations
@@ -51,12 +51,11 @@ def lines(changes: Sequence[Change]) -> Iterator[str]:
         return
     for change in changes:
         mark, colour = _MARKS[change.action]
+        title = coloured(f"{mark} {change.kind} {_name(change.value)}", colour)
         # A change's reason tells the fields that differ; the others stay.
         details = "" if change.action == "change" else " ".join(_details(change.value))
-        yield "  ".join(
-            part for part in (coloured(f"{mark} {change.kind} {_name(change.value)}", colour), details) if part
-        ) + f"  ({change.reason})"
-    numbers = Counter(change.action for change in changes)
+        yield "  ".join(filter(None, (title, details, f"({change.reason})")))
+    numbers = Counter[str](change.action for change in changes)
     yield bold(", ".join(f"{numbers[action]} to {action}" for action in _MARKS))
 
 

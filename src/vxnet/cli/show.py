@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vxnet show [SEGMENT]`: this host at a glance, in the form of `wg show`. What is absent, or is the default, is left out.
+"""`vxnet show [SEGMENT]`: this host at a glance, in the form of `wg show`. What is absent or the default is left out.
 
     vtep: 192.168.146.131
       dstport: 4789
@@ -17,12 +17,10 @@ Received and sent are this host's: received from the machine at the port, from t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
 
 import msgspec
-import typer
 
-from vxnet.cli.options import RUN_DIR, Json, RunDir
+from vxnet.cli.options import RUN_DIR, Json, OneSegment, RunDir
 from vxnet.cli.output import bold, coloured, print_json, print_lines
 from vxnet.cli.words import ago, count, size, span
 from vxnet.datapath.report import Overview, PortRow, RemoteRow, SegmentRow, Traffic, overview
@@ -31,11 +29,11 @@ from vxnet.model import AGEING, MAXADDRESS
 from vxnet.packet import ethernet, ip, udp, vxlan
 
 OVERHEAD = ip.IPV4_HEADER_LENGTH + udp.HEADER_LENGTH + vxlan.HEADER_LENGTH + ethernet.HEADER_LENGTH
-"""Bytes by which a tenant's MTU is smaller than the underlay's: the outer headers, and the inner frame's own (RFC 7348, 4.3)."""
+"""Bytes that a tenant's MTU is below the underlay's: the outer headers and the inner Ethernet header (RFC 7348, 5)."""
 
 
 def show(
-    segment: Annotated[str | None, typer.Argument(metavar="[SEGMENT]", help="Only this one; all unless given.")] = None,
+    segment: OneSegment = None,
     run_dir: RunDir = RUN_DIR,
     as_json: Json = False,
 ) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`vxnet stats`: packets and bytes per port and segment, and drops by reason.
 
-All counts are of tenants' frames, without outer headers, since `vxnet up`. rx is what came into the segment from that port, or
-from the underlay; tx is what went out of it there: the same way round as `ip -s link show` on the port's device.
+All counts are of tenants' frames, without outer headers, since `vxnet up`. rx is what came into the segment from that
+port, or from the underlay; tx is what went out of it there: as `ip -s link show` counts at the port's device.
 """
 
 from __future__ import annotations

@@ -25,12 +25,11 @@ def size(octets: int) -> str:
     """Return an amount of data: ``980 B``, ``3 KiB``, ``1.21 MiB``. Two decimals at most."""
     if octets < 1024:
         return f"{octets} B"
-    amount = float(octets)
-    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+    amount, units = octets / 1024, ["PiB", "TiB", "GiB", "MiB", "KiB"]
+    while round(amount, 2) >= 1024 and len(units) > 1:
         amount /= 1024
-        if round(amount, 2) < 1024:
-            break
-    return f"{amount:.2f}".rstrip("0").rstrip(".") + f" {unit}"
+        units.pop()
+    return f"{amount:.2f}".rstrip("0").rstrip(".") + f" {units[-1]}"
 
 
 def count(number: int, thing: str) -> str:

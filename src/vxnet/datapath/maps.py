@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 from ctypes import c_uint32
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from vxnet.datapath import layout, libbpf
 
@@ -113,7 +113,7 @@ class Maps:
         """Return how many elements a map can hold."""
         return int(libbpf.map_info(self._fds[name]).max_entries)
 
-    def __enter__(self) -> Maps:
+    def __enter__(self) -> Self:
         """Use them in a `with` block, which gives the descriptors back at its end."""
         return self
 

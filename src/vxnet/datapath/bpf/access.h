@@ -13,13 +13,8 @@
 
 #include "fdb.h"
 #include "flood.h"
+#include "flows.h"
 #include "tunnel.h"
-
-/*
- * A cached answer is trusted for a second. Then the FDB is asked again, which refreshes the entry's age and finds the
- * next hop anew; so ageing, routing and neighbours stay right even with no daemon, and at once (by epoch) with one.
- */
-#define FLOW_TRUST 1000000000LL
 
 /*
  * The kernel believes in a next hop (neighbour) only as long as it is used, and does not see what the fast path sends.
@@ -46,49 +41,26 @@ static __always_inline int access_fast(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct tx_flow_key key = { .ifindex = skb->ifindex };
-	__u32 zero = 0, bytes = skb->len, domain, *moved;
-	__u64 checked, now = now_ns();
+	__u32 bytes = skb->len;
 	struct tx_flow *flow;
 	struct inner inner;
-	struct vtep *v;
 
 	if (!is_ip(skb->protocol) || skb->vlan_present || data + ETH_HLEN > end)
 		return -1;
 	__builtin_memcpy(key.dst, data, 2 * MAC_LEN);
-	flow = bpf_map_lookup_elem(&tx_flows, &key);
-	v = bpf_map_lookup_elem(&vtep, &zero);
-	if (!flow || !v)
+	flow = tx_slot(&key);
+	if (!flow || !same_tx_key(&flow->key, &key) || !holds(flow->epoch, flow->moves, flow->domain, flow->checked))
 		return -1;
-	checked = *(volatile __u64 *)&flow->checked;
-	domain = flow->domain;
-	moved = bpf_map_lookup_elem(&moves, &domain);
-	if (!moved || flow->epoch != v->epoch || flow->moves != *moved || (__s64)(now - checked) > FLOW_TRUST)
-		return -1;
-	if (flow->flags & FLOW_LOCAL) {
-		__u32 from = flow->from, to = flow->to, ifindex = flow->ifindex, peer = flow->flags & FLOW_PEER;
-
-		barrier();
-		if (*(volatile __u64 *)&flow->checked != checked)
+	if (!(flow->flags & FLOW_LOCAL)) {
+		if (bytes + IP_OVERHEAD > 65535 || !parse_inner(skb, &inner) || wire_length(skb, &inner) > flow->mtu ||
+		    wrap(skb, flow, source_port(&inner)))
 			return -1;
-		count_rx(from, bytes);
-		count_tx(to, bytes);
-		return hand_over(skb, ifindex, peer);
 	}
-	if (!parse_inner(skb, &inner) || wire_length(skb, &inner) > flow->mtu ||
-	    bytes + IP_OVERHEAD > 65535)
-		return -1;
-	{
-		__u32 from = flow->from, to = flow->to, ifindex = flow->ifindex;
-
-		if (wrap(skb, flow, source_port(&inner)))
-			return -1;
-		barrier();
-		if (*(volatile __u64 *)&flow->checked != checked)
-			return drop(DROP_SEND_FAILED);	/* the header may be half another flow's */
-		count_rx(from, bytes);
-		count_tx(to, bytes);
-		return bpf_redirect(ifindex, 0);
-	}
+	count_rx(flow->from, bytes);
+	count_tx(flow->to, bytes);
+	if (flow->flags & FLOW_LOCAL)
+		return hand_over(skb, flow->ifindex, flow->flags & FLOW_PEER);
+	return bpf_redirect(flow->ifindex, 0);
 }
 
 /* Remember the answer for this pair of MACs, and wrap if it is behind a remote. Returns 0, or -1: take the slow path. */
@@ -96,25 +68,29 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct tx_flow_key key = { .ifindex = skb->ifindex };
-	struct tx_flow *old, *flow;
-	struct inner inner;
 	__u32 zero = 0, *moved;
+	struct tx_flow *flow;
+	struct inner inner;
 	struct member *m;
 	struct vtep *v;
+	__u64 now;
 
 	v = bpf_map_lookup_elem(&vtep, &zero);
-	flow = bpf_map_lookup_elem(&scratch, &zero);
-	if (!to || !v || !flow || data + ETH_HLEN > end || !is_ip(skb->protocol))
+	if (!to || !v || data + ETH_HLEN > end || !is_ip(skb->protocol))
 		return -1;
 	m = bpf_map_lookup_elem(&members, &to->member);
 	if (!m)
 		return -1;
 	moved = bpf_map_lookup_elem(&moves, &m->domain);
-	if (!moved)
-		return -1;
-	__builtin_memset(flow, 0, sizeof(*flow));
 	__builtin_memcpy(key.dst, data, 2 * MAC_LEN);
-	flow->checked = bpf_ktime_get_ns();
+	flow = tx_slot(&key);
+	if (!moved || !flow)
+		return -1;
+	now = bpf_ktime_get_coarse_ns();
+	if (!same_tx_key(&flow->key, &key))
+		flow->confirmed = now;
+	__builtin_memset(&flow->key, 0, sizeof(flow->key));	/* empty until all of it is written */
+	flow->checked = now;
 	flow->epoch = v->epoch;
 	flow->moves = *moved;
 	flow->domain = m->domain;
@@ -123,21 +99,19 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	if (m->kind == MEMBER_PORT) {
 		flow->ifindex = m->ifindex;
 		flow->flags = FLOW_LOCAL | (m->flags & MEMBER_PEER ? FLOW_PEER : 0);
-		bpf_map_update_elem(&tx_flows, &key, flow, BPF_ANY);
+		flow->key = key;
 		return 0;
 	}
-	if (!parse_inner(skb, &inner) || skb->len + IP_OVERHEAD > 65535 ||
-	    prepare(skb, v, m, &to->remote, flow) || wire_length(skb, &inner) > flow->mtu)
+	flow->flags = 0;
+	if (!parse_inner(skb, &inner) || skb->len + IP_OVERHEAD > 65535 || prepare(skb, v, m, &to->remote, flow) ||
+	    wire_length(skb, &inner) > flow->mtu)
 		return -1;
 	__builtin_memcpy(flow->wire.dst, key.dst, 2 * MAC_LEN);
-	old = bpf_map_lookup_elem(&tx_flows, &key);
-	flow->confirmed = old ? old->confirmed : flow->checked;
-	if ((__s64)(flow->checked - flow->confirmed) > NEIGHBOUR_CONFIRM) {
-		flow->confirmed = flow->checked;
-		bpf_map_update_elem(&tx_flows, &key, flow, BPF_ANY);
+	flow->key = key;
+	if ((__s64)(now - flow->confirmed) > NEIGHBOUR_CONFIRM) {
+		flow->confirmed = now;
 		return -1;
 	}
-	bpf_map_update_elem(&tx_flows, &key, flow, BPF_ANY);
 	return wrap(skb, flow, source_port(&inner));
 }
 

@@ -17,9 +17,6 @@
 #ifndef MAX_FDB
 #define MAX_FDB (1 << 20)
 #endif
-#ifndef MAX_FLOWS
-#define MAX_FLOWS 16384
-#endif
 
 #define MAX_DROP_REASONS 64
 
@@ -102,27 +99,19 @@ struct {
 
 /* frames from a port whose answer is known */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, MAX_FLOWS);
-	__type(key, struct tx_flow_key);
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FLOW_SLOTS);
+	__type(key, __u32);
 	__type(value, struct tx_flow);
 } tx_flows SEC(".maps");
 
-/* frames from the underlay whose answer is known */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, MAX_FLOWS);
-	__type(key, struct rx_flow_key);
-	__type(value, struct rx_flow);
-} rx_flows SEC(".maps");
-
-/* scratch[0]: where a flow is put together, since a program's stack has 512 bytes */
+/* packets from the underlay whose answer is known */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, FLOW_SLOTS);
 	__type(key, __u32);
-	__type(value, struct tx_flow);
-} scratch SEC(".maps");
+	__type(value, struct rx_flow);
+} rx_flows SEC(".maps");
 
 /* member -> packets and bytes */
 struct {

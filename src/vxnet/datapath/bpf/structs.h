@@ -121,7 +121,13 @@ struct traffic {
 	__u64 unlearned;	/* source MACs not learned: maxaddress reached, or the table is full */
 };
 
-/* ---- the flow cache: what the FDB said last, and the outer header ready to be copied ---- */
+/*
+ * ---- the flow cache: what the FDB said last, and the outer header ready to be copied ----
+ *
+ * One array for each CPU, each slot holding the key it stands for: found without a call, written and read by that CPU
+ * alone, so that no flow is ever seen half written or in the place of another. Two flows that fall on one slot take turns.
+ */
+#define FLOW_SLOTS 4096		/* a power of two */
 
 struct tx_flow_key {
 	__u32 ifindex;
@@ -159,7 +165,9 @@ struct wire {
 #define FLOW_PEER 2		/* MEMBER_PEER */
 
 struct tx_flow {
-	__u64 checked;		/* when the FDB was asked; first, so that a reader can see the entry change under it */
+	struct tx_flow_key key;	/* all zero: this slot is empty */
+	__u64 checked;		/* when the FDB was asked */
+	__u64 confirmed;	/* when a frame of this flow last went the slow path (see NEIGHBOUR_CONFIRM) */
 	__u32 epoch;
 	__u32 moves;
 	__u32 domain;
@@ -168,7 +176,6 @@ struct tx_flow {
 	__u32 ifindex;
 	__u32 flags;
 	__u32 mtu;
-	__u64 confirmed;	/* when a frame of this flow last went the slow path (see NEIGHBOUR_CONFIRM) */
 	__u32 ip_sum;		/* the outer IPv4 header's checksum without its total length, not folded */
 	__u32 unused;
 	union {
@@ -186,6 +193,8 @@ struct rx_flow_key {
 };
 
 struct rx_flow {
+	struct rx_flow_key key;
+	__u32 unused;
 	__u64 checked;
 	__u32 epoch;
 	__u32 moves;
@@ -194,7 +203,6 @@ struct rx_flow {
 	__u32 to;
 	__u32 ifindex;
 	__u32 flags;
-	__u32 unused;
 };
 
 #endif

@@ -61,12 +61,17 @@ static __always_inline int prepare(struct __sk_buff *skb, const struct vtep *v, 
 	__builtin_memcpy(w->outer_src, fib.smac, MAC_LEN);
 	w->outer_type = bpf_htons(ETH_P_IP);
 	w->version_ihl = 0x45;
+	w->tos = 0;
+	w->total_length = 0;
+	w->id = 0;
 	w->fragment = IP_DF;
 	w->ttl = TTL;
 	w->protocol = IPPROTO_UDP;
+	w->ip_checksum = 0;
 	w->saddr = tunnel->local.word[3];
 	w->daddr = remote->word[3];
 	w->dport = bpf_htons(v->dstport);
+	w->udp_checksum = 0;
 	w->vxlan_flags = VXLAN_I_FLAG;
 	w->vxlan_vni = bpf_htonl(tunnel->vni << 8);
 #pragma unroll
@@ -80,8 +85,7 @@ static __always_inline int prepare(struct __sk_buff *skb, const struct vtep *v, 
 
 /*
  * Wrap a frame whose IP header the kernel knows (skb->protocol is IPv4 or IPv6). Returns 0, or non-zero with the frame
- * untouched. flow->checked is for the caller to compare afterwards: the memory of a cached flow may be given to another
- * one while it is copied.
+ * untouched.
  */
 static __always_inline int wrap(struct __sk_buff *skb, const struct tx_flow *flow, __be16 sport)
 {

@@ -19,6 +19,7 @@
 #include "access.h"
 #include "fdb.h"
 #include "flood.h"
+#include "flows.h"
 #include "tunnel.h"
 
 #define DECLINE TC_ACT_UNSPEC
@@ -54,8 +55,7 @@ static __always_inline void rx_key(struct rx_flow_key *key, const struct wire *w
 static __always_inline int underlay_fast(struct __sk_buff *skb)
 {
 	struct wire *w = (void *)(long)skb->data;
-	__u32 zero = 0, bytes, domain, from, to, ifindex, flags, *moved;
-	__u64 checked, now;
+	__u32 zero = 0, bytes = skb->len - OUTER_LEN;
 	struct rx_flow_key key;
 	struct rx_flow *flow;
 	struct vtep *v;
@@ -64,34 +64,20 @@ static __always_inline int underlay_fast(struct __sk_buff *skb)
 	    (void *)(w + 1) > (void *)(long)skb->data_end)
 		return -2;
 	v = bpf_map_lookup_elem(&vtep, &zero);
-	if (!v || w->dport != bpf_htons(v->dstport) || w->daddr != v->local.word[3] || !plain(w) || !is_ip(w->type) || !lengths_agree(skb, w) ||
-	    !(w->vxlan_flags & VXLAN_I_FLAG))
+	if (!v || w->dport != bpf_htons(v->dstport) || w->daddr != v->local.word[3] || !plain(w) || !is_ip(w->type) ||
+	    !lengths_agree(skb, w) || !(w->vxlan_flags & VXLAN_I_FLAG))
 		return -2;
 	rx_key(&key, w);
-	flow = bpf_map_lookup_elem(&rx_flows, &key);
-	if (!flow)
+	flow = rx_slot(&key);
+	if (!flow || !same_rx_key(&flow->key, &key) || !holds(flow->epoch, flow->moves, flow->domain, flow->checked))
 		return -2;
-	now = now_ns();
-	checked = *(volatile __u64 *)&flow->checked;
-	domain = flow->domain;
-	from = flow->from;
-	to = flow->to;
-	ifindex = flow->ifindex;
-	flags = flow->flags;
-	moved = bpf_map_lookup_elem(&moves, &domain);
-	if (!moved || flow->epoch != v->epoch || flow->moves != *moved || (__s64)(now - checked) > FLOW_TRUST)
+	if (skb->gso_size && !(flow->flags & FLOW_PEER))
 		return -2;
-	barrier();
-	if (*(volatile __u64 *)&flow->checked != checked)
-		return -2;
-	if (skb->gso_size && !(flags & FLOW_PEER))
-		return -2;
-	bytes = skb->len - OUTER_LEN;
 	if (unwrap(skb))
 		return -2;
-	count_rx(from, bytes);
-	count_tx(to, bytes);
-	return flags & FLOW_PEER ? bpf_redirect_peer(ifindex, 0) : bpf_redirect(ifindex, 0);
+	count_rx(flow->from, bytes);
+	count_tx(flow->to, bytes);
+	return flow->flags & FLOW_PEER ? bpf_redirect_peer(flow->ifindex, 0) : bpf_redirect(flow->ifindex, 0);
 }
 
 /* The tunnel a packet came through: by the sender's address first, then by nobody's in particular. */
@@ -120,8 +106,8 @@ static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 	struct wire *w = (void *)(long)skb->data;
 	struct place here = { .member = from }, there = {};
 	struct member *tunnel, *port;
-	struct rx_flow flow = {};
 	struct rx_flow_key key;
+	struct rx_flow *flow;
 	__u32 zero = 0, bytes = skb->len - OUTER_LEN, *moved;
 	struct vtep *v = bpf_map_lookup_elem(&vtep, &zero);
 	struct domain *d;
@@ -142,20 +128,23 @@ static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 	rx_key(&key, w);
 	here.remote = mapped(key.remote);
 	learn(tunnel->domain, w->src, &here);
-	flow.checked = bpf_ktime_get_ns();
-	flow.epoch = v->epoch;
-	flow.moves = *moved;
-	flow.domain = tunnel->domain;
-	flow.from = from;
-	flow.to = there.member;
-	flow.ifindex = port->ifindex;
-	flow.flags = port->flags & MEMBER_PEER ? FLOW_PEER : 0;
-	bpf_map_update_elem(&rx_flows, &key, &flow, BPF_ANY);
+	flow = rx_slot(&key);
+	if (!flow)
+		return -2;
+	flow->key = key;
+	flow->checked = now_ns();
+	flow->epoch = v->epoch;
+	flow->moves = *moved;
+	flow->domain = tunnel->domain;
+	flow->from = from;
+	flow->to = there.member;
+	flow->ifindex = port->ifindex;
+	flow->flags = port->flags & MEMBER_PEER ? FLOW_PEER : 0;
 	if (unwrap(skb))
 		return -2;
 	count_rx(from, bytes);
-	count_tx(flow.to, bytes);
-	return flow.flags & FLOW_PEER ? bpf_redirect_peer(flow.ifindex, 0) : bpf_redirect(flow.ifindex, 0);
+	count_tx(flow->to, bytes);
+	return flow->flags & FLOW_PEER ? bpf_redirect_peer(flow->ifindex, 0) : bpf_redirect(flow->ifindex, 0);
 }
 
 static __always_inline int underlay_slow(struct __sk_buff *skb)

@@ -18,7 +18,7 @@ from vxnet.errors import KernelError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_IFF_UP, _IFF_LOWER_UP, _IFF_LOOPBACK = 0x1, 0x10000, 0x8
+_IFF_UP, _IFF_LOOPBACK, _IFF_PROMISC, _IFF_LOWER_UP = 0x1, 0x8, 0x100, 0x10000
 _ARPHRD_ETHER = 1
 _CLSACT = 0xFFFF0000
 _CLSACT_INGRESS, _CLSACT_EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
@@ -44,6 +44,11 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     peer_elsewhere: bool
     vxlan_port: int
     addresses: tuple[IPv4Address, ...]
+
+    @property
+    def filters_macs(self) -> bool:
+        """Whether it drops frames for other MACs than its own unless told not to. A veth and a TAP never do."""
+        return self.kind not in {"veth", "tun"}
 
 
 class Devices(msgspec.Struct, frozen=True):
@@ -110,6 +115,12 @@ def set_up(index: int) -> None:
     """Bring a device up. KernelError if it will not (for a VXLAN device: its UDP port is in use)."""
     with netlink("bringing the device up") as ip:
         ip.link("set", index=index, state="up")
+
+
+def set_promiscuous(index: int, *, on: bool) -> None:
+    """Let a device take frames for every MAC, or only for its own again."""
+    with netlink("setting the device's promiscuous mode") as ip:
+        ip.link("set", index=index, flags=_IFF_PROMISC if on else 0, change=_IFF_PROMISC)
 
 
 def delete(index: int) -> None:

@@ -42,12 +42,11 @@ class Map(Generic[K, V]):
 
     def items(self) -> Iterator[tuple[K, V]]:
         """All elements. What others change meanwhile may be missed or seen."""
-        for keys, values, count in libbpf.map_batches(
-            self.fd, ctypes.sizeof(self._key), ctypes.sizeof(self._value), _CHUNK
-        ):
-            key_array = (self._key * count).from_buffer_copy(keys)
-            value_array = (self._value * count).from_buffer_copy(values)
-            yield from zip(key_array, value_array, strict=True)
+        key_size, value_size = ctypes.sizeof(self._key), ctypes.sizeof(self._value)
+        for keys, values, count in libbpf.map_batches(self.fd, key_size, value_size, _CHUNK):
+            # One by one: an array of c_uint32 would be iterated over as ints.
+            for n in range(count):
+                yield self._key.from_buffer_copy(keys, n * key_size), self._value.from_buffer_copy(values, n * value_size)
 
 
 class CounterMap(Generic[V]):

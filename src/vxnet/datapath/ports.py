@@ -36,6 +36,9 @@ def add(parts: Parts, port: Port) -> None:
     if not device.up:
         net.set_up(device.index)
         device = net.devices().by_index[device.index]
+    if device.filters_macs:
+        # The VMs behind it have MACs of their own.
+        net.set_promiscuous(device.index, on=True)
     flags = MEMBER_PEER if takes_peer(device) else 0
     member = Member(kind=MEMBER_PORT, domain=domain, ifindex=device.index, flags=flags, name=port.device.encode())
     slot = slots.put_member(slot, member)
@@ -52,8 +55,10 @@ def remove(parts: Parts, port: Port) -> None:
         return
     member = slots.members[slot]
     libbpf.tc_detach(member.ifindex, HANDLE, parts.vtep.dstport)
-    if member.ifindex in net.devices().by_index:
-        net.remove_empty_clsact(member.ifindex)
+    if device := net.devices().by_index.get(member.ifindex):
+        net.remove_empty_clsact(device.index)
+        if device.filters_macs:
+            net.set_promiscuous(device.index, on=False)
     maps.ports.remove(c_uint32(member.ifindex))
     slots.free_member(slot)
     if member.domain in slots.domains:

@@ -26,6 +26,7 @@ from vxnet.datapath.layout import (
     Place,
 )
 from vxnet.datapath.vxlandev import FilterEntry
+from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
@@ -74,7 +75,12 @@ def _filter(overlay: int, segment: Segment) -> None:
     wanted, taken = FilterEntry(segment.vni, segment.group), vxlandev.vnis(overlay)
     if wanted not in taken:
         vxlandev.remove_vnis(overlay, [entry for entry in taken if entry.vni == segment.vni])
-        vxlandev.add_vnis(overlay, [wanted])
+        try:
+            vxlandev.add_vnis(overlay, [wanted])
+        except KernelError:
+            # The kernel keeps a VNI whose group it could not join: the next attempt must not take that for done.
+            vxlandev.remove_vnis(overlay, [wanted])
+            raise
 
 
 def _leave(parts: Parts, vni: int, group: IPv4Address) -> None:

@@ -46,6 +46,11 @@ SPORT_MIN, SPORT_MAX = 49152, 65535
 
 _BATCH = 1000
 
+_CURES = {
+    errno.EOPNOTSUPP: "; this needs Linux 5.18 or newer",
+    errno.ENOBUFS: "; the kernel joins no more groups on one UDP port: raise net.ipv4.igmp_max_memberships",
+}
+
 
 class FilterEntry(msgspec.Struct, frozen=True, order=True):
     """One VNI that the device takes from the wire, and the group joined for it."""
@@ -164,8 +169,7 @@ def _talk(message: int, flags: int, body: bytes, what: str) -> Iterator[bytes]:
                 if kind == _NLMSG_ERROR:
                     code = -struct.unpack_from("=i", payload)[0]
                     if code:
-                        hint = "; this needs Linux 5.18 or newer" if code == errno.EOPNOTSUPP else ""
-                        message_text = f"{what}: {os.strerror(code)}{hint}"
+                        message_text = f"{what}: {os.strerror(code)}{_CURES.get(code, '')}"
                         raise KernelError(message_text)
                     return
                 yield payload

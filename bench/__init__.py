@@ -13,5 +13,6 @@
     4. rounds.py     every measure of every row in turn, again and again, beginning with another row each time
     5. results.py    medians, ratios, targets; table.py, chart.py and bench.json show them
 
-docs/performance.md says why it is measured like this.
+profile.py, run as `python -m bench.profile`, tells what each function costs a packet. docs/performance.md says
+why it is measured like this.
 """

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from bench.rows import Row
 
 
+BUSY = 0.5
+"""Load at the beginning beyond which a run is not worth much."""
+
+
 def main(
     rounds: Annotated[int, typer.Option(min=1, help="How often each row is measured.")] = 5,
     rows: Annotated[str, typer.Option(metavar="NAME,...", help="Which rows to measure.")] = ",".join(ROWS),
@@ -38,25 +42,27 @@ def main(
     """How fast vxnet is beside a bare redirect, Linux's bridge, its VXLAN and Open vSwitch, on this machine (root)."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        found = run(chosen(rows), rounds, seconds, keep=keep)
+        run(chosen(rows), rounds, seconds, keep=keep)
     except VxnetError as error:
         print(f"bench: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    show(found)
 
 
 def chosen(names: str) -> list[Row]:
     """The rows of a list of names with commas between, in the order of the table."""
     wanted = {name.strip() for name in names.split(",")}
-    if unknown := ", ".join(sorted(wanted - ROWS.keys())):
-        raise typer.BadParameter(f"there is no row {unknown}; there are: {', '.join(ROWS)}", param_hint="--rows")
+    for unknown in sorted(wanted - ROWS.keys()):
+        raise typer.BadParameter(f"there is no row {unknown!r}; there are: {', '.join(ROWS)}", param_hint="--rows")
     return [row for name, row in ROWS.items() if name in wanted]
 
 
-def run(rows: list[Row], rounds: int, seconds: int, *, keep: bool) -> Report:
-    """Build, measure, clean up; progress goes to stderr."""
+def run(rows: list[Row], rounds: int, seconds: int, *, keep: bool) -> None:
+    """Build, measure, show, clean up; progress goes to stderr."""
     about = machine.this()
     console = Console(stderr=True, highlight=False)
+    if about.load > BUSY:
+        warning = f"this machine is busy with something else (load {about.load}): figures will be low and scattered"
+        console.print(f"bench: {warning}", soft_wrap=True)
     columns = (BarColumn(20), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:
         done = itertools.count()
@@ -70,11 +76,11 @@ def run(rows: list[Row], rounds: int, seconds: int, *, keep: bool) -> Report:
             console.print(f"round {number}  {name:14}{'  '.join(values)}")
 
         with standing(rows, began) as beds:
-            rounds_found = take(beds, rounds, seconds, began, measured)
+            found = report(take(beds, rounds, seconds, began, measured), seconds, about)
+            progress.stop()
+            show(found)  # before cleaning up: should that fail, nothing of what was measured is lost
             if keep:
-                progress.stop()
                 _hold(beds, console)
-    return report(rounds_found, seconds, about)
 
 
 def show(found: Report) -> None:
@@ -92,8 +98,8 @@ def show(found: Report) -> None:
 def _hold(beds: dict[str, Bed], console: Console) -> None:
     """Say where the labs are, and wait for Ctrl-C."""
     for bed in beds.values():
-        console.print(" ".join(node.namespace for node in (bed.a, bed.h1, bed.h2, bed.b)))
-    console.print("enter one by: nsenter --net=/run/netns/NAME; remove all and show the results by: Ctrl-C")
+        console.print(" ".join(node.namespace for node in (bed.a, bed.h1, bed.h2, bed.b)), soft_wrap=True)
+    console.print("enter one by: nsenter --net=/run/netns/NAME; remove all by: Ctrl-C")
     try:
         signal.pause()
     except KeyboardInterrupt:

@@ -43,19 +43,20 @@ def draw(found: Report, file: Path) -> None:
 def _panel(axes: Axes, column: Column, found: Report) -> None:
     """One measure: a bar for each row, a thin line from the lowest to the highest round, and the median in figures."""
     names = list(found.rows)
-    values = [getattr(found.rows[name], column.field) / column.divisor for name in names]
-    end = visible(values)
-    for place, (name, value) in enumerate(zip(names, values, strict=True)):
-        ours = name == OURS
-        axes.barh(place, min(value, end), height=0.68, color=OUR_COLOUR if ours else THEIR_COLOUR)
-        low, high = (edge / column.divisor for edge in spread(found.rounds[name], column.field))
-        if value <= end:
-            axes.plot((low, min(high, end)), (place, place), color=INK, linewidth=1, solid_capstyle="butt")
-        cut = " (bar cut)" if value > end else ""
-        label = f"{column.number(value * column.divisor)}{cut}"
-        beside = end if value > end else max(value, min(high, end))
+    spreads = [[edge / column.divisor for edge in spread(found.rounds[name], column.field)] for name in names]
+    end = visible([high for _, high in spreads])
+    for place, (name, (low, high)) in enumerate(zip(names, spreads, strict=True)):
+        ours, cut = name == OURS, high > end
+        median = getattr(found.rows[name], column.field)
+        axes.barh(
+            place, end if cut else median / column.divisor, height=0.68, color=OUR_COLOUR if ours else THEIR_COLOUR
+        )
+        if not cut:
+            axes.plot((low, high), (place, place), color=INK, linewidth=1, solid_capstyle="butt")
+        label = column.number(median) + " (bar cut)" * cut
+        beside = (end if cut else high, place)
         axes.annotate(
-            label, (beside, place), (4, 0), textcoords="offset points", va="center", weight="bold" if ours else "normal"
+            label, beside, (4, 0), textcoords="offset points", va="center", weight="bold" if ours else "normal"
         )
     axes.set_title(f"{column.title}, {column.unit}\n{BETTER[column.field]}", fontsize=9, loc="left")
     axes.set_yticks(range(len(names)), names)
@@ -69,6 +70,6 @@ def _panel(axes: Axes, column: Column, found: Report) -> None:
 
 
 def visible(values: list[float]) -> float:
-    """Where the longest bar ends: at the greatest value, unless that is `FAR` beyond the second."""
+    """Where the longest bar or line ends: at the greatest value, unless that is `FAR` beyond the second."""
     *_, second, first = sorted([0.0, *values])
     return second * 1.3 if second and first > FAR * second else first

@@ -26,13 +26,12 @@ TOOLS = ("ip", "tc", "tcpdump", "editcap", "tshark")
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the demo and return the exit code."""
-    parser = argparse.ArgumentParser(prog="demo", description="The article about VXLAN, told and proved on this machine.")
+    parser = argparse.ArgumentParser(prog="demo", description="VXLAN, told and proved on this machine.")
     names = [scene.name for scene in SCENES]
     parser.add_argument("scenes", nargs="*", metavar="SCENE", help=f"{', '.join(names)}; all unless given")
     wanted = parser.parse_args(words).scenes
     if unknown := [name for name in wanted if name not in names]:
         parser.error(f"there is no scene {unknown[0]!r}; choose from {', '.join(names)}")
-    signal.signal(signal.SIGTERM, _terminated)
     try:
         _require_tools()
         return _tell(Narrator(), wanted or names)
@@ -61,14 +60,11 @@ def _tell(tell: Narrator, names: Sequence[str]) -> int:
             tell.check(f"scene {scene.letter} runs to its end", holds=False, found=error)
             for note in getattr(error, "__notes__", ()):
                 tell.output(note)
-    return _sum_up(tell, time.monotonic() - began)
-
-
-def _sum_up(tell: Narrator, seconds: float) -> int:
     tell.heading("Result")
-    files = " ".join(str(file.relative_to(ROOT)) for file in sorted(BUILD.glob("demo-*.pcapng")))
-    tell.say(f"The captured packets are in {files}. Open them in Wireshark, or: tshark -r FILE -V")
-    tell.say(f"{tell.passed + len(tell.failed)} checks in {seconds:.0f} seconds.")
+    files = [str(file.relative_to(ROOT)) for name in names for file in sorted(BUILD.glob(f"demo-{name}*.pcapng"))]
+    tell.say("The captured packets are in these files. Open them in Wireshark, or: tshark -r FILE -V")
+    tell.output("\n".join(files))
+    tell.say(f"{tell.passed + len(tell.failed)} checks in {time.monotonic() - began:.0f} seconds.")
     tell.check("every step held", not tell.failed, "; ".join(tell.failed))
     return 1 if tell.failed else 0
 
@@ -81,10 +77,12 @@ def _require_tools() -> None:
             raise HostError(f"{tool} is not installed; run `make setup`")
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - what the kernel's signal handler is given
-    """Let SIGTERM unwind everything, as Ctrl-C does."""
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    """Let a signal unwind everything, as Ctrl-C does."""
     sys.exit(128 + number)
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminated)
     sys.exit(main())

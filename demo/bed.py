@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a scene happens in: a lab out of examples/, vxnet on its hosts, captures. All of it is gone when the scene ends.
 
-    examples/NAME.lab.toml           the machines           a copy with a name of its own, so that it meets no other lab
-    examples/NAME.HOST.host.toml     vxnet on each host     run directories in a temporary folder
-    build/demo-NAME-*.pcapng         what was captured      stays
+examples/NAME.lab.toml           the machines           a copy with a name of its own, so that it meets no other lab
+examples/NAME.HOST.host.toml     vxnet on each host     run directories in a temporary folder
+build/demo-NAME-*.pcapng         what was captured      stays
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from demo.narration import PATIENCE
 from demo.vtep import Vtep
 from vxnet.lab import Lab
 
@@ -32,8 +33,12 @@ VXLAN = "udp port 4789"
 """What is captured in the underlay, in the language of pcap-filter(7)."""
 
 
+DEFAULT_SIZE = 56
+"""Bytes of payload in an echo request, as ping(8) has it."""
+
+
 class Bed:
-    """A scene's machines by name (``bed["a"]``), its VTEPs by host (``bed.vteps["h1"]``) and the narrator (``tell``)."""
+    """A scene's machines by name (``bed["a"]``), its VTEPs by host (``bed.vteps["h1"]``), and the narrator."""
 
     def __init__(self, tell: Narrator, name: str, lab: Lab, folder: Path) -> None:
         self.tell = tell
@@ -58,9 +63,20 @@ class Bed:
             _side_by_side(self.vteps.values(), Vtep.up)
 
     def down(self) -> None:
-        """Take vxnet off all hosts where it is. Raises LabError if one of them fails."""
+        """Take vxnet off all hosts. Raises LabError if one of them fails."""
+        for host in self.vteps:
+            self.tell.command(host, "vxnet down")
         with self.tell.waiting("vxnet down, on all hosts"):
             _side_by_side(self.vteps.values(), Vtep.down)
+
+    def ping(self, one: str, other: str, count: int, *, size: int = DEFAULT_SIZE) -> None:
+        """Let machine ``one`` ping ``other`` with ``size`` bytes, and check that every request is answered."""
+        to = self[other].address
+        self.tell.command(one, f"ping -c {count} -s {size} {to}" if size != DEFAULT_SIZE else f"ping -c {count} {to}")
+        with self.tell.waiting(f"{other} to answer"):
+            ping = self[one].ping(to, count=count, size=size, timeout=PATIENCE)
+        found = f"{ping.received} of {count}"
+        self.tell.check(f"{one} reaches {other}: {count} of {count} requests are answered", ping, found)
 
     def capture(self, node: str, part: str = "", *, device: str = "eth0", matching: str = VXLAN) -> Capture:
         """Capture a device of a machine into build/demo-NAME.pcapng, or demo-NAME-PART.pcapng."""
@@ -70,7 +86,10 @@ class Bed:
 
 @contextlib.contextmanager
 def made(tell: Narrator, name: str) -> Iterator[Bed]:
-    """Build the lab of examples/NAME.lab.toml for the length of a ``with`` block."""
+    """Build the lab of examples/NAME.lab.toml for the length of a ``with`` block.
+
+    With its hosts' namespaces goes what vxnet has in them: the daemon, its device, and the programs and maps on that.
+    """
     BUILD.mkdir(exist_ok=True)
     for old in (*BUILD.glob(f"demo-{name}.pcapng"), *BUILD.glob(f"demo-{name}-*.pcapng")):
         old.unlink()
@@ -78,12 +97,7 @@ def made(tell: Narrator, name: str) -> Iterator[Bed]:
     with tempfile.TemporaryDirectory(prefix="vxnet-demo-") as folder:
         try:
             lab.up()
-            bed = Bed(tell, name, lab, Path(folder))
-            try:
-                yield bed
-            finally:
-                with _undisturbed():
-                    bed.down()
+            yield Bed(tell, name, lab, Path(folder))
         finally:
             with _undisturbed(), tell.waiting("taking the lab down"):
                 lab.down()

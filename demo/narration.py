@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-WIDTH = 110
+WIDTH = 112
 """Columns where there is no terminal, and at most for sentences on a wide one."""
 
 PATIENCE = 20.0
@@ -58,21 +58,22 @@ class Narrator:
         """Show a drawing as it is."""
         self.console.print()
         for line in textwrap.dedent(drawing).strip("\n").splitlines():
-            self._line(f"    {line}", "cyan")
+            self._verbatim(line, "cyan")
 
     def command(self, where: str, command: str) -> None:
         """Show a command that is run in the machine ``where``."""
-        self._line(f"    {where}# {command}", "bold")
+        self._verbatim(f"{where}# {command}", "bold")
 
     def output(self, text: str) -> None:
         """Show what a command printed."""
-        for line in text.rstrip("\n").splitlines() or ["(nothing)"]:
-            self._line(f"    {line}")
+        for line in text.rstrip().splitlines() or ["(nothing)"]:
+            self._verbatim(line.rstrip())
 
-    def show(self, table: RenderableType) -> None:
-        """Show a table."""
+    def show(self, title: str, table: RenderableType) -> None:
+        """Show a table below its title."""
         self.console.print()
-        self.console.print(Padding(table, (0, 0, 0, 4)))
+        self._verbatim(title, "bold")
+        self.console.print(Padding(table, (0, 0, 0, 4), expand=False))
 
     def check(self, expected: str, holds: object, found: object = None) -> None:
         """Say that ``expected`` holds, or that it does not and what was ``found`` instead."""
@@ -85,23 +86,24 @@ class Narrator:
         self._line(f"  {self._cross} expected: {expected}{instead}", "bold red")
 
     def expect(self, expected: str, condition: Callable[[], object], found: Callable[[], object] | None = None) -> None:
-        """Check ``condition`` again and again until it holds, for PATIENCE seconds at most.
-
-        ``found`` is asked, when it does not hold, for what is there instead.
-        """
-        holds: object = False
-        with contextlib.suppress(LabError), self.waiting(expected):
-            holds = wait_until(condition, timeout=PATIENCE, what=expected)
+        """Check a ``condition`` that will hold `soon`. If it does not, ``found`` is asked for what is there instead."""
+        holds = self.soon(expected, condition)
         self.check(expected, holds, found() if found and not holds else None)
+
+    def soon(self, what: str, condition: Callable[[], object]) -> bool:
+        """Ask ``condition`` again and again until it holds; False if it does not within PATIENCE seconds."""
+        with contextlib.suppress(LabError), self.waiting(what):
+            return bool(wait_until(condition, timeout=PATIENCE, what=what))
+        return False
 
     @contextlib.contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Show that something goes on for the length of a ``with`` block: on a terminal at once, elsewhere if it is long."""
+        """Show during a ``with`` block that something goes on: at once on a terminal, elsewhere only if it is long."""
         if self.console.is_terminal:
             with self.console.status(what):
                 yield
             return
-        timer = threading.Timer(SILENCE, self._line, (f"    ... {what}",))
+        timer = threading.Timer(SILENCE, self._verbatim, (f"... {what}",))
         timer.start()
         try:
             yield
@@ -111,6 +113,10 @@ class Narrator:
 
     def _line(self, text: str, style: str = "") -> None:
         self.console.print(Text(text, style))
+
+    def _verbatim(self, text: str, style: str = "") -> None:
+        """A line that is not broken, however long."""
+        self.console.print(Text(f"    {text}", style), soft_wrap=True)
 
 
 def _console() -> Console:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The proof: what tshark, which knows nothing of vxnet, reads in the captured packets.
 
-    outer Ethernet | outer IPv4       | UDP             | VXLAN | inner Ethernet | inner ARP or IPv4 ...
-    MACs           | addresses, TTL   | ports, to 4789  | VNI   | MACs           | who asks, who answers
+outer Ethernet | outer IPv4       | UDP             | VXLAN | inner Ethernet | inner ARP or IPv4 ...
+MACs           | addresses, TTL   | ports, to 4789  | VNI   | MACs           | who asks, who answers
 
 A field that a packet has twice, such as ip.src, comes as two values: outer, inner.
 """
@@ -30,9 +30,11 @@ FIELDS = (
 HEADERS = 28
 """Bytes of an inner IPv4 packet that are not the payload of its ICMP echo: 20 of IPv4, 8 of ICMP."""
 
-LAYERS = ("Ethernet II", "Internet Protocol", "User Datagram", "Virtual eXtensible", "Address Resolution", "Internet Control")
-DETAILS = ("Time to Live:", "Flags: 0x0800", "VXLAN Network Identifier", "Don't fragment:")
-"""The lines of tshark's full decode that `layers` keeps, by what they begin with or contain."""
+LAYERS = ("Ethernet II", "Internet Protocol", "User Datagram", "Virtual eXtensible", "Address Res", "Internet Control")
+"""The layers that `layers` shows, by the beginning of their line in tshark's full decode."""
+
+DETAILS = ("Don't fragment:", "Time to Live:", "Flags: 0x0800", "VXLAN Network Identifier")
+"""The lines that it shows inside of them."""
 
 
 class Packet(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,17 +83,17 @@ def _inner(fields: dict[str, list[str]]) -> tuple[str, int]:
         case _, "8" | "0" as kind:
             payload = int(fields["ip.len"][1]) - HEADERS
             what = "request" if kind == "8" else "reply"
-            return f"ICMP {fields['ip.src'][1]} > {fields['ip.dst'][1]} echo {what}, {payload} bytes", payload
+            return f"ICMP echo {what} {payload} B {fields['ip.src'][1]} > {fields['ip.dst'][1]}", payload
         case _:
             return fields["frame.protocols"][0].partition(":vxlan:")[2], 0
 
 
-def table(packets: Sequence[Packet], title: str, *, ethernet: bool = False) -> Table:
+def table(packets: Sequence[Packet], *, ethernet: bool = False) -> Table:
     """A table of packets, two lines for each; with the outer MAC addresses if ``ethernet``."""
-    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    columns = ["#", *(["outer Ethernet"] if ethernet else []), "outer IP", "TTL", "UDP", "VNI", "inside: the tenant's frame"]
-    for column in columns:
-        drawn.add_column(column, no_wrap=column in {"#", "TTL", "VNI"})
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    first = ("#", "outer Ethernet") if ethernet else ("#",)
+    for column in (*first, "outer IP", "TTL", "UDP", "VNI", "inside: the tenant's frame"):
+        drawn.add_column(column, overflow="fold", no_wrap=column in {"#", "TTL", "VNI"})
     for packet in packets:
         source, destination = packet.outer_macs
         drawn.add_row(
@@ -107,9 +109,9 @@ def table(packets: Sequence[Packet], title: str, *, ethernet: bool = False) -> T
 
 
 def layers(capture: Capture, number: int) -> str:
-    """Packet ``number`` of a stopped capture layer by layer, in tshark's words. CalledProcessError if tshark fails."""
+    """Packet ``number`` of a stopped capture layer by layer, in tshark's words; "" if there is no such packet."""
     command = ("tshark", "-n", "-r", str(capture.file), "-Y", f"frame.number == {number}", "-V")
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     kept = []
     for line in text.splitlines():
         if line.startswith(LAYERS):

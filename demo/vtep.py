@@ -5,16 +5,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+
+from vxnet.errors import LabError
 
 if TYPE_CHECKING:
     from demo.narration import Narrator
     from vxnet.lab import Node
 
+T = TypeVar("T")
+
 UP_TIMEOUT = 120.0
 """Seconds that `vxnet up` and `vxnet down` may take; ordinarily it is one or two."""
+
+LOG_TAIL = 2000
+"""Characters of the daemon's log that are shown when something fails."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -44,23 +51,19 @@ class Vtep:
         self.node = node
         self.host_file = host_file
         self._tell = tell
-        self._run_dir = ("--run-dir", str(run_dir))
-        self._running = False
+        self._run_dir = run_dir
 
     def up(self) -> None:
         """Start this host. Raises LabError, with what was printed, if that fails."""
-        self._running = True  # also when it fails half-way: then there is something to take down
         self._run("up", str(self.host_file))
 
     def down(self) -> None:
-        """Take vxnet off this host, if it was started. Raises LabError if that fails."""
-        if self._running:
-            self._run("down")
-            self._running = False
+        """Take vxnet off this host. Raises LabError if that fails."""
+        self._run("down")
 
     def fdb(self) -> set[Entry]:
         """The forwarding table."""
-        return set(msgspec.json.decode(self._run("fdb", "--json"), type=list[Entry]))
+        return set(self._ask("fdb", list[Entry]))
 
     def knows(self, vni: int) -> dict[str, str]:
         """Where each MAC of a segment is: the port's device name, or the remote's address."""
@@ -68,15 +71,29 @@ class Vtep:
 
     def drops(self) -> dict[str, int]:
         """How many frames were not forwarded, by reason."""
-        return msgspec.json.decode(self._run("stats", "--json"), type=_Stats).drops
+        return self._ask("stats", _Stats).drops
 
     def show_fdb(self) -> None:
         """Show the forwarding table as the command prints it."""
         self._tell.command(self.node.name, "vxnet fdb")
         self._tell.output(self._run("fdb"))
 
+    def _ask(self, command: str, answer: type[T]) -> T:
+        """What a command prints with --json. Raises LabError if it is not what it should be."""
+        text = self._run(command, "--json")
+        try:
+            return msgspec.json.decode(text, type=answer)
+        except msgspec.DecodeError as error:
+            raise LabError(f"{self.node.name}: vxnet {command} --json: {error}") from None
+
     def _run(self, command: str, *words: str) -> str:
-        return self.node.run(*vxnet(), command, *words, *self._run_dir, timeout=UP_TIMEOUT).stdout
+        try:
+            return self.node.run(*vxnet(), command, *words, "--run-dir", str(self._run_dir), timeout=UP_TIMEOUT).stdout
+        except LabError as error:
+            log = self._run_dir / "vxnetd.log"  # the folder is gone before anybody could look into it
+            if log.exists():
+                error.add_note(f"{log.name}: {log.read_text(errors='replace').strip()[-LOG_TAIL:]}")
+            raise
 
 
 def vxnet() -> tuple[str, ...]:

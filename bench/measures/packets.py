@@ -3,12 +3,13 @@
 
     a: trafgen --> eth0 ... the row ... eth0 ==sink==> counted, dropped      b
 
-Counted by the program that drops them and not by the device: kernels before 6.7 do not count in a device what
-bpf_redirect_peer hands to it. And not by a socket: that would measure how fast a process is woken.
+Counted by the program that drops them and not by the device: before Linux 6.7, unless mended since, a device does
+not count what bpf_redirect_peer hands to it. And not by a socket: that would measure how fast a process is woken.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from ctypes import c_uint32, c_uint64
 from typing import TYPE_CHECKING
@@ -19,8 +20,9 @@ from vxnet.datapath import libbpf
 from vxnet.lab import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bench.bed import Bed
-    from bench.process import Running
 
 DPORT = 9
 """sink.bpf.c."""
@@ -43,6 +45,20 @@ OPTIONS = ("--cpus", "1", "--qdisc-path", "--no-sock-mem", "--no-cpu-stats")
 
 def take(bed: Bed, seconds: int) -> float:
     """Packets a second. Raises LabError if the generator fails, or nothing arrives."""
+    with flowing(bed) as counter:
+        time.sleep(WARM_UP)
+        before, begun = _count(counter), time.perf_counter()
+        time.sleep(seconds)
+        after, ended = _count(counter), time.perf_counter()
+    return (after - before) / (ended - begun)
+
+
+@contextlib.contextmanager
+def flowing(bed: Bed) -> Iterator[int]:
+    """Let packets flow for the length of a ``with`` block: from the first that arrived on, as fast as they go.
+
+    Yields the map that counts them. Raises LabError if nothing arrives, or if the generator has ended before the block.
+    """
     loaded = bpf.load("sink")
     counter = loaded.maps["packets"]
     bpf.attach(bed.b, "eth0", loaded.programs["sink"])
@@ -50,20 +66,11 @@ def take(bed: Bed, seconds: int) -> float:
         packet = PACKET.format(here=bed.a, there=bed.b, dport=DPORT)
         with running(bed.a, "trafgen", "--dev", "eth0", *OPTIONS, packet) as generator:
             wait_until(lambda: generator.check() and _count(counter), what="the generator's packets to arrive")
-            return _rate(counter, generator, seconds)
+            yield counter
+            generator.check()
     finally:
         bpf.detach(bed.b, "eth0")
         bpf.close(loaded)
-
-
-def _rate(counter: int, generator: Running, seconds: int) -> float:
-    """Packets a second over ``seconds``, after the warm-up."""
-    time.sleep(WARM_UP)
-    before, begun = _count(counter), time.perf_counter()
-    time.sleep(seconds)
-    after, ended = _count(counter), time.perf_counter()
-    generator.check()
-    return (after - before) / (ended - begun)
 
 
 def _count(counter: int) -> int:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One TCP stream from a to b: iperf3, gigabits of payload a second, as the receiver counts them.
 
-Sender and receiver have a core each, where there are two: left to the scheduler, now and then both get the same one. Congestion
-control is cubic, Linux's own default: with bbr, which some machines prefer, it is not the way that sets the pace.
+Sender and receiver have a core each, where there are two: left to the scheduler, now and then both get the same one.
+Congestion control is cubic, Linux's own default: with bbr, which some machines prefer, it is bbr that sets the pace.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def running(bed: Bed) -> Iterator[None]:
 
 def join(host: Node, *devices: str) -> None:
     """Make the bridge br0 of ``devices``: learning on, all that a plain bridge does not need off."""
-    # Where br_netfilter is loaded or built in, it takes bridged frames through the IP stack's hooks, which about
-    # halves the speed. A Debian host does not load it by itself.
+    # Where br_netfilter is loaded or built in, it takes bridged frames through the IP stack's hooks, which costs
+    # up to half of the packets. A Debian host does not load it by itself.
     with host.enter():
         for table in ("arptables", "ip6tables", "iptables"):
             setting = Path(f"/proc/sys/net/bridge/bridge-nf-call-{table}")

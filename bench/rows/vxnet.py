@@ -13,9 +13,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench.bed import VNI
+from vxnet.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bench.bed import Bed
     from vxnet.lab import Node
@@ -50,8 +52,15 @@ def running(bed: Bed) -> Iterator[None]:
             file.write_text(text, encoding="utf-8")
             run_dir = ("--run-dir", str(folder))
             hosts.callback(_down, host, run_dir)
-            host.run(*COMMAND, "up", str(file), *run_dir)
+            try:
+                host.run(*COMMAND, "up", str(file), *run_dir)
+            except LabError as error:
+                raise LabError(f"{error}: {_last_words(folder / 'vxnetd.log')}") from None  # the log goes with the lab
         yield
+
+
+def _last_words(log: Path) -> str:
+    return log.read_text(encoding="utf-8").strip().rpartition("\n")[2] if log.exists() else "vxnetd did not start"
 
 
 def _down(host: Node, run_dir: tuple[str, ...]) -> None:

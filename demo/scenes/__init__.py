@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from demo.scenes import learning, routed, tenants, two_hosts
+from demo.scenes import routed, tenants, three_vteps, two_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ class Scene(NamedTuple):
 
 SCENES = (
     Scene("a", "two-hosts", "Two hosts, one segment", two_hosts.play),
-    Scene("b", "learning", "Three VTEPs learn where A and B are", learning.play),
+    Scene("b", "three-vteps", "Three VTEPs learn where A and B are", three_vteps.play),
     Scene("c", "tenants", "Two tenants with the same addresses", tenants.play),
     Scene("d", "routed", "A router between the hosts", routed.play),
 )

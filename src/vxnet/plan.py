@@ -11,11 +11,14 @@ ports, segments, VTEP); what comes, comes from the root down. What stays the sam
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from vxnet.model import DOWN, FdbEntry, HostState, Port, Segment, Vtep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Value = Vtep | Segment | Port | FdbEntry
 Kind = Literal["vtep", "segment", "port", "fdb"]
@@ -25,11 +28,24 @@ class Actual(msgspec.Struct, frozen=True):
     """What a host is.
 
     ``state`` holds what works. ``faults`` holds what is there but does not, and what is wrong with it: the plan makes
-    it anew, or removes it.
+    it anew, or removes it. A static entry at a broken port is broken too.
     """
 
     state: HostState = DOWN
     faults: dict[Value, str] = {}
+
+    def asked_for(self) -> HostState:
+        """Return what this host was asked to be, whether it works or not."""
+        state, broken = self.state, tuple(self.faults)
+        segments = (*state.segments, *(v for v in broken if isinstance(v, Segment)))
+        names = {segment.name for segment in segments}
+        ports = (*state.ports, *(v for v in broken if isinstance(v, Port) and v.segment in names))
+        return HostState(
+            vtep=_standing(self),
+            segments=segments,
+            ports=ports,
+            fdb=(*state.fdb, *(v for v in broken if isinstance(v, FdbEntry))),
+        )
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +60,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan(desired: HostState, actual: Actual) -> tuple[Change, ...]:
     """Return the changes that lead from ``actual`` to ``desired``; empty when they agree."""
-    now = actual.state
-    if now.vtep and now.vtep != desired.vtep:
-        reason = _difference(now.vtep, desired.vtep) if desired.vtep else "vxnet goes down"
-        return (*_remove(actual, DOWN, desired, reason), *_add(desired, DOWN, actual))
-    kept = _kept(now, desired)
-    return (*_remove(actual, kept, desired, ""), *_add(desired, kept, actual))
+    standing = _standing(actual)
+    if standing and standing != desired.vtep:
+        reason = _difference(standing, desired.vtep) if desired.vtep else "vxnet goes down"
+        return (*_remove(actual, DOWN, DOWN, reason), *_add(desired, DOWN, actual))
+    kept = _kept(actual, desired)
+    return (*_remove(actual, kept, desired), *_add(desired, kept, actual))
 
 
 def name_of(value: Value) -> str:
@@ -78,11 +94,15 @@ def kind_of(value: Value) -> Kind:
             return "fdb"
 
 
-def _kept(now: HostState, desired: HostState) -> HostState:
-    """Return what of ``now`` stays in place, perhaps with other settings."""
-    vnis = {segment.name: segment.vni for segment in desired.segments}
-    segments = tuple(s for s in now.segments if vnis.get(s.name) == s.vni)
-    names = {segment.name for segment in segments}
+def _standing(actual: Actual) -> Vtep | None:
+    """Return the VTEP that is there, whether it works or not."""
+    return actual.state.vtep or next((value for value in actual.faults if isinstance(value, Vtep)), None)
+
+
+def _kept(actual: Actual, desired: HostState) -> HostState:
+    """Return what works now and stays in place, perhaps with other settings."""
+    now, names = actual.state, _staying(actual, desired)
+    segments = tuple(segment for segment in now.segments if segment.name in names)
     wanted_ports, wanted_entries = frozenset(desired.ports), frozenset(desired.fdb)
     ports = tuple(p for p in now.ports if p in wanted_ports and p.segment in names)
     devices = {port.device for port in ports}
@@ -92,65 +112,81 @@ def _kept(now: HostState, desired: HostState) -> HostState:
     return HostState(vtep=now.vtep, segments=segments, ports=ports, fdb=fdb)
 
 
-def _remove(actual: Actual, kept: HostState, desired: HostState, reason: str) -> list[Change]:
-    now = actual.state
-    stays, wanted = _all(kept), {(kind_of(value), name_of(value)) for value in _all(desired)}
-    # A broken thing that is wanted is made anew over what is left of it; one that is not wanted goes.
-    broken = [v for v in actual.faults if (kind_of(v), name_of(v)) not in wanted]
-    leaves: tuple[Value, ...] = (*now.fdb, *now.ports, *now.segments)
-    going = [value for value in leaves if value not in stays] + broken
-    if now.vtep and not kept.vtep:
-        going.append(now.vtep)
-    going.sort(key=lambda value: _LEAVES_FIRST.index(type(value)))
-    return [_change("remove", v, actual.faults.get(v) or reason or "no longer in the desired state") for v in going]
+def _staying(actual: Actual, desired: HostState) -> frozenset[str]:
+    """Return the names of the segments that stay; a broken one is made anew around its ports and entries."""
+    vnis = {segment.name: segment.vni for segment in desired.segments}
+    there = (*actual.state.segments, *(v for v in actual.faults if isinstance(v, Segment)))
+    return frozenset(segment.name for segment in there if vnis.get(segment.name) == segment.vni)
 
+
+def _remove(actual: Actual, kept: HostState, desired: HostState, reason: str = "") -> list[Change]:
+    """Return what goes, the leaves first; ``reason`` if all of it goes for one."""
+    stays, wanted, staying = frozenset(_all(kept)), _by_key(_all(desired)), _staying(actual, desired)
+    going: list[Value] = [value for value in _all(actual.state) if value not in stays and not isinstance(value, Vtep)]
+    if actual.state.vtep and not desired.vtep:
+        going.append(actual.state.vtep)
+    # A broken thing that is wanted is made anew over what is left of it; one that is not wanted goes.
+    going += [broken for broken in actual.faults if not _repairable(broken, wanted.get(_key(broken)), staying)]
+    going.sort(key=lambda value: _LEAVES_FIRST.index(type(value)))
+
+    def why(value: Value) -> str:
+        new = wanted.get(_key(value))
+        change = (_difference(value, new) or _FOLLOWS) if new else "no longer in the desired state"
+        return actual.faults.get(value) or reason or change
+
+    return [_change("remove", value, why(value)) for value in going]
+
+
+_FOLLOWS = "what it belongs to is made anew"
 
 _LEAVES_FIRST: tuple[type[Value], ...] = (FdbEntry, Port, Segment, Vtep)
 
 
-def _all(state: HostState) -> frozenset[Value]:
-    vtep = (state.vtep,) if state.vtep else ()
-    return frozenset((*vtep, *state.segments, *state.ports, *state.fdb))
+def _repairable(broken: Value, wanted: Value | None, staying: frozenset[str]) -> bool:
+    """Tell whether making ``wanted`` over what is left of ``broken`` leaves nothing of the latter behind."""
+    match broken, wanted:
+        case Segment(), _:
+            return broken.name in staying
+        case FdbEntry(), FdbEntry():
+            return broken.segment in staying
+        case Port(), _:
+            return broken == wanted and broken.segment in staying
+        case _:
+            return broken == wanted
 
 
 def _add(desired: HostState, kept: HostState, actual: Actual) -> list[Change]:
-    steps: list[Change] = []
-    if desired.vtep and not kept.vtep:
-        steps.append(_change("add", desired.vtep, _why_new(desired.vtep, actual)))
-    settings = {segment.name: segment for segment in kept.segments}
-    for segment in desired.segments:
-        old = settings.get(segment.name)
+    """Return what comes or changes, the root first."""
+    before, stays = _by_key((*_all(actual.state), *actual.faults)), frozenset(_all(kept))
+    segments = {segment.name for segment in kept.segments}
+
+    def step(new: Value) -> Change:
+        old = before.get(_key(new))
         if old is None:
-            steps.append(_change("add", segment, _why_new(segment, actual)))
-        elif old != segment:
-            steps.append(_change("change", segment, _difference(old, segment)))
-    stays = _all(kept)
-    leaves: tuple[Value, ...] = (*desired.ports, *desired.fdb)
-    steps += [_change("add", v, _why_new(v, actual)) for v in leaves if v not in stays]
-    return steps
+            return _change("add", new, "not on this host yet")
+        reasons = filter(None, (actual.faults.get(old), _difference(old, new)))
+        changes = isinstance(new, Segment) and new.name in segments
+        return _change("change" if changes else "add", new, "; ".join(reasons) or _FOLLOWS)
+
+    return [step(value) for value in _all(desired) if value not in stays]
+
+
+def _all(state: HostState) -> tuple[Value, ...]:
+    """Return all there is, the root first."""
+    return (*((state.vtep,) if state.vtep else ()), *state.segments, *state.ports, *state.fdb)
+
+
+def _by_key(values: Iterable[Value]) -> dict[tuple[Kind, str], Value]:
+    return {_key(value): value for value in values}
+
+
+def _key(value: Value) -> tuple[Kind, str]:
+    """Return what two values share if one takes the other's place. There is one VTEP, whatever its address."""
+    return (kind_of(value), "" if isinstance(value, Vtep) else name_of(value))
 
 
 def _change(action: Literal["add", "change", "remove"], value: Value, reason: str) -> Change:
     return Change(action=action, kind=kind_of(value), name=name_of(value), reason=reason, value=value)
-
-
-def _why_new(value: Value, actual: Actual) -> str:
-    """Say why something has to be made: it is broken, it was something else before, or it is new."""
-    kind, name = kind_of(value), name_of(value)
-    for broken, fault in actual.faults.items():
-        if (kind_of(broken), name_of(broken)) == (kind, name):
-            return fault
-    now = actual.state
-    before: dict[Kind, tuple[Value, ...]] = {
-        "vtep": (now.vtep,) if now.vtep else (),
-        "segment": now.segments,
-        "port": now.ports,
-        "fdb": now.fdb,
-    }
-    old = next((v for v in before[kind] if name_of(v) == name), None)
-    if old is None:
-        return "not on this host yet"
-    return _difference(old, value) or "what it belongs to is made anew"
 
 
 def _difference(old: Value, new: Value) -> str:

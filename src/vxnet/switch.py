@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vxnet.drops import DropReason, drop_reason
-from vxnet.packet import ethernet, vxlan
+from vxnet.packet import ecn, ethernet, vxlan
 from vxnet.packet.mac import ZERO, format_mac, is_group
 from vxnet.packet.outer import read_outer
 
@@ -177,22 +177,18 @@ class Switch:
 
         Left to the host (``ours`` False) is whatever is not IPv4 and UDP to our port and to our address or a group of
         ours, or claims to come from our own address. So are fragments and packets with IP options, which the kernel
-        makes whole or judges before it hands them back, and wrong checksums, which it drops.
+        makes whole or judges before it hands them back; and what it drops: wrong checksums, and frames that can carry
+        no congestion mark in packets that have got one (RFC 6040, section 4.2).
         """
         outer = read_outer(packet)
         if outer is None or not self._is_ours(outer):
             return LEFT_TO_HOST
-        if outer.truncated:
-            return self._end(None, (), TRUNCATED)
-        if outer.bad_header:
-            return self._end(None, (), BAD_HEADER)
-        segment = self._segment_at(outer.vni, outer.dst)
+        segment = self._segment_at(outer.vni, outer.dst) if outer.well_formed else None
         if segment is None:
-            return self._end(None, (), UNKNOWN_VNI)
+            return self._end(None, (), _unfit_outer(outer))
         # Checksums come last, as they cost: nothing is learned from a packet with a wrong one, and nothing delivered.
-        if outer.bad_checksum:
-            return LEFT_TO_HOST
-        return self._from_remote(segment, outer.src, outer.frame, now)
+        frame = None if outer.bad_checksum else ecn.taken_out(outer.frame, outer.ecn)
+        return LEFT_TO_HOST if frame is None else self._from_remote(segment, outer.src, frame, now)
 
     def _is_ours(self, outer: OuterPacket) -> bool:
         to_us = outer.dst == self._vtep.local or any(segment.group == outer.dst for segment in self._segments)
@@ -299,9 +295,16 @@ class Switch:
         )
 
 
+def _unfit_outer(outer: OuterPacket) -> DropReason:
+    """Return why a packet for us belongs to no segment."""
+    if outer.truncated:
+        return TRUNCATED
+    return BAD_HEADER if outer.bad_header else UNKNOWN_VNI
+
+
 def _martian(address: IPv4Address) -> bool:
     """Tell whether the kernel would refuse this source from the wire: no host can have it."""
-    return address.packed[0] in {0, 127} or address.is_multicast or address == IPv4Address("255.255.255.255")
+    return address.is_unspecified or address.is_loopback or address.is_multicast or int(address) == 0xFFFFFFFF
 
 
 def _dst(frame: bytes) -> str:

@@ -3,22 +3,22 @@
 
 from __future__ import annotations
 
+import fcntl
 from typing import TYPE_CHECKING
 
 from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.cli.progress import steps
-from vxnet.daemon.control import Down, Step, ask, is_running
+from vxnet.daemon.control import LOCK, LOG, SOCKET, Down, Step, ask, is_running
 from vxnet.daemon.netns import netns
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
 from vxnet.datapath.kernel import require_root
+from vxnet.datapath.orphans import remove_orphans
 from vxnet.model import DOWN
 from vxnet.plan import plan
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_FILES = ("vxnetd.sock", "vxnetd.lock", "vxnetd.log")
 
 
 def down(run_dir: RunDir = RUN_DIR) -> None:
@@ -27,13 +27,21 @@ def down(run_dir: RunDir = RUN_DIR) -> None:
     with steps() as progress:
         if is_running(run_dir):
             ask(run_dir, Down(netns()), progress)
+            _wait_for_end(run_dir)
         else:
             Datapath(run_dir).apply(plan(DOWN, read(run_dir)), lambda change: progress(Step.of(change)))
+    remove_orphans(run_dir)
     _clean(run_dir)
 
 
+def _wait_for_end(run_dir: Path) -> None:
+    """Wait until the daemon has ended: it holds this lock as long as it lives, and removes its socket at its end."""
+    with (run_dir / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
 def _clean(run_dir: Path) -> None:
-    for name in _FILES:
+    for name in (SOCKET, LOCK, LOG):
         (run_dir / name).unlink(missing_ok=True)
     if run_dir.is_dir() and not any(run_dir.iterdir()):
         run_dir.rmdir()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from vxnet.cli.options import RUN_DIR, HostFile, RunDir
 from vxnet.cli.progress import steps
-from vxnet.daemon.control import Quit, Up, ask, is_running
+from vxnet.daemon.control import LOG, Quit, Up, ask, is_running
 from vxnet.daemon.netns import netns
 from vxnet.datapath.checks import check
 from vxnet.datapath.kernel import require_root
-from vxnet.errors import ControlError, VxnetError
+from vxnet.errors import ControlError, HostError, VxnetError
 from vxnet.sources import hostfile
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ def up(
     """Start this host, or bring it to this file. Returns when it forwards."""
     require_root()
     desired = hostfile.load(host_file)
-    check(desired, run_dir)
+    try:
+        check(desired, run_dir)
+    except HostError as error:
+        message = f"{host_file}: {error}"
+        raise HostError(message) from error
     started = None if is_running(run_dir) else _start(run_dir)
     try:
         with steps() as progress:
@@ -45,9 +49,11 @@ def up(
 
 def _start(run_dir: Path) -> subprocess.Popen[bytes]:
     """Start vxnetd in the background and wait until it answers. ControlError with its last words if it does not."""
+    run_dir = run_dir.resolve()  # the daemon's working directory is another one
     run_dir.mkdir(parents=True, exist_ok=True)
-    log = run_dir / "vxnetd.log"
+    log = run_dir / LOG
     with log.open("ab") as output:
+        begin = output.tell()
         daemon = subprocess.Popen(
             [sys.executable, "-m", "vxnet.daemon.main", "--run-dir", str(run_dir)],
             stdin=subprocess.DEVNULL,
@@ -59,8 +65,8 @@ def _start(run_dir: Path) -> subprocess.Popen[bytes]:
     deadline = time.monotonic() + _START
     while not is_running(run_dir):
         if daemon.poll() is not None:
-            words = log.read_text(errors="replace").strip().splitlines()
-            message = (words[-1] if words else "it said nothing").removeprefix("vxnetd: error: ")
+            words = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
+            message = (words[-1] if words else "vxnetd ended and said nothing").removeprefix("vxnetd: error: ")
             raise ControlError(message)
         if time.monotonic() > deadline:
             daemon.terminate()

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from vxnet.plan import Change
 
+SOCKET, LOCK, LOG = "vxnetd.sock", "vxnetd.lock", "vxnetd.log"
+"""The files of a run directory. Whoever holds the lock is its daemon."""
+
 _MAX_PATH = 107
 """The longest path a Unix socket can have, in bytes (unix(7))."""
 
@@ -102,7 +105,7 @@ _ANSWERS: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 
 def socket_path(run_dir: Path) -> Path:
     """Return where the daemon of ``run_dir`` listens. ControlError when the path is too long for a socket."""
-    path = run_dir / "vxnetd.sock"
+    path = run_dir / SOCKET
     if len(bytes(path)) > _MAX_PATH:
         message = f"--run-dir {run_dir}: too long; {path} must have at most {_MAX_PATH} bytes"
         raise ControlError(message)
@@ -133,5 +136,8 @@ def ask(run_dir: Path, request: Request, progress: Callable[[Step], None] = lamb
         except OSError as error:
             message = f"vxnetd of {run_dir} does not answer: {error.strerror}"
             raise ControlError(message) from error
-    message = f"vxnetd of {run_dir} ended before it was done; see {run_dir / 'vxnetd.log'}"
+        except msgspec.MsgspecError as error:
+            message = f"vxnetd of {run_dir} is of another version; end it, which takes nothing away, and try again"
+            raise ControlError(message) from error
+    message = f"vxnetd of {run_dir} ended before it was done; see {run_dir / LOG}"
     raise ControlError(message)

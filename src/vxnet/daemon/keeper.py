@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keeper: holds the desired state and brings the kernel to it, again and again.
 
-    desired --(devices that are not there left out)--> check -> plan -> apply
-       ^                                                  ^
-       |  Up, Down                                        |  something changed: netlink, or ten seconds have passed
+    desired --(ports that cannot be attached now left out)--> plan --> apply
+       ^                                                       ^
+       |  Up, Down                                             |  something changed: netlink, or ten seconds have passed
 
 Nothing here is asynchronous; the daemon calls it from one thread at a time.
 """
@@ -18,14 +18,13 @@ import msgspec
 
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
-from vxnet.datapath.checks import check
-from vxnet.datapath.devices import devices
+from vxnet.datapath.checks import check, unusable_ports
 from vxnet.errors import VxnetError
 from vxnet.model import DOWN, HostState
 from vxnet.plan import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from pathlib import Path
 
     from vxnet.plan import Change
@@ -40,18 +39,26 @@ class Keeper:
         """Adopt what is in the kernel: it is what was desired last."""
         self._run_dir = run_dir
         self._datapath = Datapath(run_dir)
-        actual = read(run_dir)
-        self._desired = actual.state
-        self._missing: frozenset[str] = frozenset()
+        self._desired = read(run_dir).asked_for()
+        self._waiting: dict[str, str] = {}
         self._trouble = ""
-        if actual.state.vtep:
-            log.info("adopted %d segments and %d ports", len(actual.state.segments), len(actual.state.ports))
+        if self._desired.vtep:
+            log.info("adopted %d segments and %d ports", len(self._desired.segments), len(self._desired.ports))
+
+    @property
+    def trouble(self) -> str:
+        """What stands in the way of the desired state, but for ports that wait for their devices; empty: nothing."""
+        return self._trouble
 
     def bring(self, desired: HostState, progress: Callable[[Change], None] = lambda _: None) -> None:
-        """Bring the host to ``desired``. A VxnetError before the first change leaves everything as it was."""
+        """Bring the host to ``desired``. When that fails, everything is as it was."""
         check(desired, self._run_dir)
-        self._apply(desired, progress)
-        self._desired, self._missing, self._trouble = desired, frozenset(), ""
+        try:
+            self._apply(desired, progress)
+        except (VxnetError, OSError):
+            self.repair()
+            raise
+        self._desired, self._waiting, self._trouble = desired, {}, ""
 
     def start(self, desired: HostState) -> None:
         """Take ``desired`` as what is to be, and as much of it as the devices there allow. For starting up."""
@@ -60,18 +67,13 @@ class Keeper:
 
     def repair(self) -> None:
         """Bring the kernel back to what is desired, as far as the devices that are there allow; say so, once each."""
-        present = devices().by_name
-        missing = frozenset(port.device for port in self._desired.ports if port.device not in present)
-        for device in sorted(missing - self._missing):
-            log.warning("port %s: its device is not there; it is attached when it comes", device)
-        self._missing = missing
-        possible = _without(self._desired, missing)
         try:
-            changes = plan(possible, read(self._run_dir))
-            if changes:
-                check(possible, self._run_dir)
-                self._apply(possible, lambda _: None)
-        except VxnetError as error:
+            waiting = unusable_ports(self._desired, self._run_dir)
+            for device in sorted(waiting.keys() - self._waiting.keys()):
+                log.warning("%s; it is attached as soon as it can be", waiting[device])
+            self._waiting = waiting
+            self._apply(_without(self._desired, waiting))
+        except (VxnetError, OSError) as error:
             if str(error) != self._trouble:
                 log.error("%s", error)  # noqa: TRY400  (its words say it all; it is tried again)
             self._trouble = str(error)
@@ -92,18 +94,19 @@ class Keeper:
         self._apply(DOWN, progress)
         self._desired = DOWN
 
-    def _apply(self, desired: HostState, progress: Callable[[Change], None]) -> None:
+    def _apply(self, desired: HostState, progress: Callable[[Change], None] = lambda _: None) -> None:
         def tell(change: Change) -> None:
             log.info("%s %s %s: %s", change.action, change.kind, change.name, change.reason)
             progress(change)
 
-        self._datapath.apply(plan(desired, read(self._run_dir)), tell)
+        if changes := plan(desired, read(self._run_dir)):
+            self._datapath.apply(changes, tell)
 
 
-def _without(state: HostState, missing: frozenset[str]) -> HostState:
-    """Return ``state`` without the ports whose devices are missing, nor static entries that point there."""
+def _without(state: HostState, waiting: Container[str]) -> HostState:
+    """Return ``state`` without the ports that wait for their devices, nor static entries that point there."""
     return msgspec.structs.replace(
         state,
-        ports=tuple(port for port in state.ports if port.device not in missing),
-        fdb=tuple(entry for entry in state.fdb if entry.port not in missing),
+        ports=tuple(port for port in state.ports if port.device not in waiting),
+        fdb=tuple(entry for entry in state.fdb if entry.port is None or entry.port not in waiting),
     )

@@ -37,7 +37,9 @@ def vxnetd(
 
 def main() -> None:
     """Run the command."""
-    typer.run(vxnetd)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)  # a traceback in a log is plain
+    app.command()(vxnetd)
+    app()
 
 
 if __name__ == "__main__":

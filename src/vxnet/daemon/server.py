@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from vxnet.daemon.control import Done, Down, Failed, Quit, Step, Up, decode_request, encode, socket_path
+from vxnet.daemon.control import LOCK, Done, Down, Failed, Quit, Step, Up, decode_request, encode, socket_path
 from vxnet.daemon.keeper import Keeper
 from vxnet.daemon.netns import netns
 from vxnet.daemon.watch import Watch
@@ -50,7 +50,7 @@ class Server:
         """Claim the run directory. ControlError if another daemon has it."""
         self._run_dir = run_dir
         run_dir.mkdir(parents=True, exist_ok=True)
-        self._lock_file = (run_dir / "vxnetd.lock").open("w")
+        self._lock_file = (run_dir / LOCK).open("w")
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -60,6 +60,7 @@ class Server:
         self._watch = Watch()
         self._busy = asyncio.Lock()
         self._stop = asyncio.Event()
+        self._ready = False
 
     async def run(self, desired: HostState | None) -> None:
         """Serve until told to stop. With ``desired``, bring the host there first, as far as its devices allow."""
@@ -76,8 +77,8 @@ class Server:
         async with asyncio.TaskGroup() as tasks:
             if desired:
                 await self._do(lambda: self._keeper.start(desired))
+            self._tell_ready()
             jobs = [tasks.create_task(job) for job in (self._watch.run(), self._follow(), self._sweep())]
-            notify("READY=1")
             await self._stop.wait()
             notify("STOPPING=1")
             for job in jobs:
@@ -90,21 +91,35 @@ class Server:
         async with self._busy:
             await asyncio.to_thread(work)
 
+    def _tell_ready(self) -> None:
+        """Tell systemd, once, as soon as the host forwards."""
+        if not self._ready and not self._keeper.trouble:
+            self._ready = True
+            notify("READY=1")
+
     async def _follow(self) -> None:
         while True:
             await self._watch.changed.wait()
             await asyncio.sleep(_SETTLE)  # events come in bursts; one look serves all of them
             links, ways = self._watch.take()
             if links:
-                await self._do(self._keeper.repair)
+                await self._tend(self._keeper.repair)
             if links or ways:
-                await self._do(self._keeper.touch)
+                await self._tend(self._keeper.touch)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
-            await self._do(self._keeper.sweep)
-            await self._do(self._keeper.repair)
+            await self._tend(self._keeper.sweep)
+            await self._tend(self._keeper.repair)
+
+    async def _tend(self, work: Callable[[], None]) -> None:
+        """Do what nobody asked for: when it fails there is nobody to tell, and the next time it may not."""
+        try:
+            await self._do(work)
+        except (VxnetError, OSError) as error:
+            log.error("%s", error)  # noqa: TRY400  (its words say it all)
+        self._tell_ready()
 
     # ---- the control socket ------------------------------------------------------------------------------------
 
@@ -112,10 +127,10 @@ class Server:
         try:
             request = decode_request(await reader.readline())
             await self._answer(request, writer)
-        except (VxnetError, msgspec.MsgspecError) as error:
-            writer.write(encode(Failed(str(error))))
         except ConnectionError:
             log.info("whoever asked has gone")
+        except (VxnetError, msgspec.MsgspecError, OSError) as error:
+            writer.write(encode(Failed(str(error))))
         finally:
             writer.close()
 

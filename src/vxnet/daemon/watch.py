@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What changes around us: links, addresses, routes and neighbours, as netlink tells it.
+"""What changes around us: links, addresses, filters, routes and neighbours, as netlink tells it.
 
-Two things follow from them. Links and addresses may have changed what is there: the kernel is compared with the desired
-state again. Routes and neighbours may have changed the way to a remote: cached flows are looked up again. Events come
-in bursts, so they are only marked here; the daemon looks at the marks.
+Two things follow from them. Links, addresses, and filters that were taken off: what is there may have changed, and the
+kernel is compared with the desired state again. Routes and neighbours: the way to a remote may have changed, and cached
+flows are looked up again. Events come in bursts, so they are only marked here; the daemon looks at the marks.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from pyroute2.netlink import rtnl
 
 log = logging.getLogger("vxnetd")
 
-_GROUPS = rtnl.RTMGRP_LINK | rtnl.RTMGRP_NEIGH | rtnl.RTMGRP_IPV4_IFADDR | rtnl.RTMGRP_IPV4_ROUTE
+_GROUPS = rtnl.RTMGRP_LINK | rtnl.RTMGRP_NEIGH | rtnl.RTMGRP_TC | rtnl.RTMGRP_IPV4_IFADDR | rtnl.RTMGRP_IPV4_ROUTE
 
 _LINKS = frozenset({"RTM_NEWLINK", "RTM_DELLINK", "RTM_NEWADDR", "RTM_DELADDR"})
+_FILTERS = frozenset({"RTM_DELTFILTER", "RTM_DELQDISC"})
 _ROUTES = frozenset({"RTM_NEWROUTE", "RTM_DELROUTE"})
 _NEIGHBOURS = frozenset({"RTM_NEWNEIGH", "RTM_DELNEIGH"})
 
@@ -35,7 +36,7 @@ class Watch:
         self._neighbours: dict[tuple[int, str], str | None] = {}
 
     def take(self) -> tuple[bool, bool]:
-        """Return (links or addresses changed, routes or neighbours changed), and clear the marks."""
+        """Return (what is there may have changed, ways to remotes may have changed), and clear the marks."""
         marks = self._links, self._ways
         self._links = self._ways = False
         self.changed.clear()
@@ -48,16 +49,18 @@ class Watch:
                 async with AsyncIPRoute() as ip:
                     await ip.bind(groups=_GROUPS)
                     self._mark(links=True, ways=True)
-                    async for message in ip.get():
-                        self._look(message)
+                    while True:
+                        # One call gives what has arrived together; the next one waits for more.
+                        async for message in ip.get():
+                            self._look(message)
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
                 log.warning("netlink messages were lost; everything is compared anew")
 
     def _look(self, message: Any) -> None:  # noqa: ANN401  (pyroute2 has no types)
-        event = message["event"]
-        if event in _LINKS:
+        event = message.get("event")  # pyroute2 has no name for some of them
+        if event in _LINKS | _FILTERS:
             self._mark(links=True)
         elif event in _ROUTES:
             self._mark(ways=True)

@@ -12,7 +12,7 @@ from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import libbpf
-from vxnet.datapath.devices import devices, group_routes
+from vxnet.datapath.devices import devices, group_routes, joined_groups
 from vxnet.datapath.flooding import flood_list
 from vxnet.datapath.kernel import ACCESS, HANDLE, OVERLAY, UNDERLAY, find
 from vxnet.datapath.layout import (
@@ -54,6 +54,7 @@ class _Reader:
         self._present = present
         self._slots = Slots(found.maps)
         self._faults: dict[Value, str] = {}
+        self._broken_ports: dict[int, Port] = {}
 
     def read(self) -> Actual:
         value = self._found.vtep
@@ -61,20 +62,26 @@ class _Reader:
         if local is None:
             return Actual()
         vtep = Vtep(local=local, dstport=value.dstport)
-        if fault := self._vtep_fault(local):
-            # Without its VTEP nothing else works: all of it is made anew, over the maps that are there.
-            return Actual(faults={vtep: fault})
+        fault = self._moved(local) or self._vtep_fault()
+        if fault:
+            self._faults[vtep] = fault
         ports = dict(self._ports())
         state = HostState(
-            vtep=vtep, segments=tuple(self._segments()), ports=tuple(ports.values()), fdb=tuple(self._static(ports))
+            vtep=None if fault else vtep,
+            segments=tuple(self._segments(self._moved(local))),
+            ports=tuple(ports.values()),
+            fdb=tuple(self._static(ports)),
         )
         return Actual(state, self._faults)
 
-    def _vtep_fault(self, local: IPv4Address) -> str:
+    def _moved(self, local: IPv4Address) -> str:
+        underlay = self._present.by_index.get(self._found.vtep.underlay)
+        gone = underlay is None or local not in underlay.addresses
+        return f"{local} is no longer on the device it was on" if gone else ""
+
+    def _vtep_fault(self) -> str:
         value, overlay = self._found.vtep, self._found.overlay
-        underlay = self._present.by_index.get(value.underlay)
-        if underlay is None or local not in underlay.addresses:
-            return f"{local} is no longer on the device it was on"
+        underlay = self._present.by_index[value.underlay]
         if value.overlay != overlay.index or not overlay.up:
             return f"{overlay.name} is down"
         if not attached(overlay.index, value.dstport, OVERLAY):
@@ -85,20 +92,27 @@ class _Reader:
             return f"the MTU of {underlay.name} is {underlay.mtu}, no longer {value.mtu}"
         return ""
 
-    def _segments(self) -> list[Segment]:
+    def _segments(self, moved: str) -> list[Segment]:
+        """Return those that work. ``moved``: why none does, since the VXLAN device is going to be another one."""
         taken = vnis(self._found.overlay.index)
-        routed = group_routes(self._found.vtep.underlay)
+        routed = group_routes(self._found.vtep.underlay, self._found.vtep.dstport)
+        joined = joined_groups(self._found.vtep.underlay)
         segments = []
         for slot, domain in sorted(self._slots.domains.items()):
-            segment, fault = self._segment(slot, domain, taken, routed)
-            if fault:
+            segment, fault = self._segment(slot, domain, taken, routed, joined)
+            if fault := moved or fault:
                 self._faults[segment] = fault
             else:
                 segments.append(segment)
         return segments
 
     def _segment(
-        self, slot: int, domain: Domain, taken: frozenset[FilterEntry], routed: frozenset[IPv4Address]
+        self,
+        slot: int,
+        domain: Domain,
+        taken: frozenset[FilterEntry],
+        routed: frozenset[IPv4Address],
+        joined: frozenset[IPv4Address],
     ) -> tuple[Segment, str]:
         tunnel = self._slots.tunnel_of(slot)
         member = self._slots.members[tunnel] if tunnel else None
@@ -122,6 +136,8 @@ class _Reader:
             fault = "half made"
         elif FilterEntry(domain.vni, group) not in taken:
             fault = f"VNI {domain.vni} is missing in {self._found.overlay.name}"
+        elif group and group not in joined:
+            fault = f"this host is not in group {group}"
         elif group and group not in routed:
             fault = f"the route to group {group} is missing"
         elif len(places) < domain.flood_count or not set(self._slots.ports_of(slot)) <= flooded:
@@ -139,6 +155,7 @@ class _Reader:
             port = Port(device=name, segment=domain.name.decode() if domain else "")
             if fault:
                 self._faults[port] = fault
+                self._broken_ports[slot] = port
             else:
                 ports.append((slot, port))
         return ports
@@ -167,8 +184,11 @@ class _Reader:
             mac, segment = format_mac(bytes(key.mac)), domain.name.decode()
             if remote := value.place.remote.ipv4():
                 entries.append(FdbEntry(segment=segment, mac=mac, remote=remote))
-            elif value.place.member in ports:
-                entries.append(FdbEntry(segment=segment, mac=mac, port=ports[value.place.member].device))
+            elif port := ports.get(value.place.member):
+                entries.append(FdbEntry(segment=segment, mac=mac, port=port.device))
+            elif port := self._broken_ports.get(value.place.member):
+                entry = FdbEntry(segment=segment, mac=mac, port=port.device)
+                self._faults[entry] = f"port {port.device}: {self._faults[port]}"
         return sorted(entries, key=lambda e: (e.segment, e.mac))
 
 

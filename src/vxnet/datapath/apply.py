@@ -56,8 +56,12 @@ class Datapath:
                 if change.action == "remove":
                     self._remove(change)
                     orphans |= change.kind in {"port", "segment"}
-                else:
-                    self._make(change)
+                    continue
+                if orphans:
+                    # Before their slots are given to others, who would inherit what was learned there.
+                    self.sweep(time.monotonic_ns())
+                    orphans = False
+                self._make(change)
         finally:
             if orphans:
                 self.sweep(time.monotonic_ns())

@@ -6,11 +6,13 @@ All of it is asked before the first change, so that a mistake in a host file lea
 
 from __future__ import annotations
 
+import errno
+import socket
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import libbpf
 from vxnet.datapath.devices import devices
-from vxnet.datapath.kernel import ACCESS, HANDLE, alias
+from vxnet.datapath.kernel import ACCESS, HANDLE, UNDERLAY, alias
 from vxnet.errors import HostError
 
 if TYPE_CHECKING:
@@ -21,18 +23,32 @@ if TYPE_CHECKING:
 
 
 def check(desired: HostState, run_dir: Path) -> None:
-    """HostError, one line, for the first thing that stands in the way of ``desired``."""
+    """HostError, one line that begins with the field, for the first thing that stands in the way of ``desired``."""
+    for fault in _unusable(desired, run_dir).values():
+        raise HostError(fault)
+
+
+def unusable_ports(desired: HostState, run_dir: Path) -> dict[str, str]:
+    """Return the ports whose devices cannot be attached now, and why. HostError if the VTEP itself cannot be made."""
+    return {port.device: fault for port, fault in _unusable(desired, run_dir).items()}
+
+
+def _unusable(desired: HostState, run_dir: Path) -> dict[Port, str]:
     if desired.vtep is None:
-        return
-    present = devices()
-    underlay = underlay_of(desired.vtep, present)
+        return {}
+    present, faults = devices(), {}
+    underlay = underlay_of(desired.vtep, present, run_dir)
     refuse_taken_port(desired.vtep, present, run_dir)
-    for port in desired.ports:
-        port_device(port, underlay, present, run_dir)
+    for index, port in enumerate(desired.ports):
+        try:
+            port_device(port, underlay, present, run_dir)
+        except HostError as error:
+            faults[port] = f"ports[{index}].device: {error}"
+    return faults
 
 
-def underlay_of(vtep: Vtep, present: Devices) -> Device:
-    """Return the device that holds the VTEP's address."""
+def underlay_of(vtep: Vtep, present: Devices, run_dir: Path) -> Device:
+    """Return the device that holds the VTEP's address. HostError if there is none, or it cannot carry VXLAN."""
     device = present.holding(vtep.local)
     if device is None:
         known = ((a, d) for d in present.by_index.values() for a in d.addresses if not a.is_loopback)
@@ -42,45 +58,80 @@ def underlay_of(vtep: Vtep, present: Devices) -> Device:
     if not device.ethernet:
         message = f"vtep.local: {vtep.local} is on {device.name}, which is not an Ethernet device"
         raise HostError(message)
+    if not device.up:
+        message = f"vtep.local: {vtep.local} is on {device.name}, which is down; `ip link set {device.name} up`"
+        raise HostError(message)
+    if owner := _owner(device, present, run_dir, (ACCESS,)):
+        message = f"vtep.local: {vtep.local} is on {device.name}, which is a port of {owner}"
+        raise HostError(message)
     return device
 
 
 def refuse_taken_port(vtep: Vtep, present: Devices, run_dir: Path) -> None:
-    """HostError if another VXLAN device listens on the VTEP's UDP port."""
+    """HostError if a VXLAN device or a socket of somebody else has the VTEP's UDP port."""
     for device in present.by_index.values():
-        if device.kind == "vxlan" and device.vxlan_port == vtep.dstport and device.alias != alias(run_dir):
+        if device.kind == "vxlan" and device.vxlan_port == vtep.dstport:
+            if device.alias == alias(run_dir):
+                return
             owner = f" of {device.alias}" if device.alias.startswith("vxnet ") else ""
             message = (
                 f"vtep.dstport: UDP port {vtep.dstport} is in use by VXLAN device {device.name}{owner}; "
                 "delete that device or choose another dstport"
             )
             raise HostError(message)
+    # The VXLAN device listens on all addresses, IPv6 ones too.
+    for family, anywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104
+        try:
+            _bind(family, anywhere, vtep.dstport)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                message = (
+                    f"vtep.dstport: UDP port {vtep.dstport} is in use by another program; "
+                    f"`ss -ulpn sport = {vtep.dstport}` names it; end it or choose another dstport"
+                )
+                raise HostError(message) from error
+            if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
+                raise
+
+
+def _bind(family: socket.AddressFamily, address: str, port: int) -> None:
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind((address, port))
 
 
 def port_device(port: Port, underlay: Device, present: Devices, run_dir: Path) -> Device:
     """Return the device of a port; HostError if it is missing, or somebody else's."""
     device = present.by_name.get(port.device)
     if device is None:
-        message = f"ports: device {port.device} does not exist"
+        message = f"device {port.device} does not exist"
         raise HostError(message)
     if not device.ethernet:
-        message = f"ports: device {port.device} is not an Ethernet device"
+        message = f"device {port.device} is not an Ethernet device"
         raise HostError(message)
     if device.index == underlay.index:
-        message = f"ports: device {port.device} holds vtep.local; the underlay device cannot be a port"
+        message = f"device {port.device} holds vtep.local; the underlay device cannot be a port"
         raise HostError(message)
     if device.master:
         master = present.by_index[device.master].name if device.master in present.by_index else "another device"
-        message = f"ports: device {port.device} is busy: it belongs to {master}; `ip link set {port.device} nomaster`"
+        message = f"device {port.device} is busy: it belongs to {master}; `ip link set {port.device} nomaster`"
         raise HostError(message)
     if device.kind == "vxlan":
-        message = f"ports: device {port.device} is a VXLAN device; a port is on the tenants' side"
+        message = f"device {port.device} is a VXLAN device; a port is on the tenants' side"
         raise HostError(message)
+    if owner := _owner(device, present, run_dir, (ACCESS, UNDERLAY)):
+        message = f"device {port.device} is busy: {owner} uses it"
+        raise HostError(message)
+    return device
+
+
+def _owner(device: Device, present: Devices, run_dir: Path, programs: tuple[str, ...]) -> str:
+    """Return which other vxnet has one of these programs on the device; empty for none."""
     for other in present.by_index.values():
         if other.kind == "vxlan" and other.alias.startswith("vxnet ") and other.alias != alias(run_dir):
             prog_id = libbpf.tc_query(device.index, HANDLE, other.vxlan_port)
             program = libbpf.program_by_id(prog_id) if prog_id else None
-            if program and program.name == ACCESS:
-                message = f"ports: device {port.device} is busy: it is a port of {other.alias}"
-                raise HostError(message)
-    return device
+            if program and program.name in programs:
+                return other.alias
+    return ""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -139,26 +140,73 @@ def remove_empty_clsact(index: int) -> None:
             ip.tc("del", "clsact", index=index, parent=0xFFFFFFF1, handle=_CLSACT)
 
 
-def add_group_route(group: IPv4Address, underlay: int) -> None:
-    """Route ``group`` to the underlay: the VXLAN device in external mode asks the routing table for groups too."""
+def bpf_filters(names: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Return (device's index, priority) of every ingress filter whose eBPF program has one of these names."""
+    with netlink("reading the filters") as ip:
+        return [
+            (index, message["info"] >> 16)
+            for index in {q["index"] for q in ip.get_qdiscs() if q.get("kind") == "clsact"}
+            for message in ip.get_filters(index=index, parent=_CLSACT_INGRESS)
+            if message.get("kind") == "bpf"
+            and (options := message.get("options"))
+            # libbpf names a filter after its program: "vxnet_access:[17]".
+            and str(options.get_attr("TCA_BPF_NAME")).partition(":")[0] in names
+        ]
+
+
+def add_group_route(group: IPv4Address, underlay: int, metric: int) -> None:
+    """Route ``group`` to the underlay: the VXLAN device in external mode asks the routing table for groups too.
+
+    The metric is the VTEP's UDP port: it keeps the routes of several VTEPs apart, and a route of the user's own before
+    all of them.
+    """
     with netlink(f"adding a route to group {group}") as ip:
-        ip.route("replace", dst=f"{group}/32", oif=underlay, proto=ROUTE_PROTOCOL, scope=_SCOPE_LINK)
+        ip.route("replace", **_group_route(group, underlay, metric))
 
 
-def remove_group_route(group: IPv4Address, underlay: int) -> None:
+def remove_group_route(group: IPv4Address, underlay: int, metric: int) -> None:
     """Take the group's route away again."""
     with netlink(f"removing the route to group {group}") as ip:
-        ip.route("del", dst=f"{group}/32", oif=underlay, proto=ROUTE_PROTOCOL, scope=_SCOPE_LINK)
+        ip.route("del", **_group_route(group, underlay, metric))
 
 
-def group_routes(underlay: int) -> frozenset[IPv4Address]:
-    """Return the groups that have a route of ours to the device ``underlay``."""
+def _group_route(group: IPv4Address, underlay: int, metric: int) -> dict[str, str | int]:
+    return {
+        "dst": f"{group}/32",
+        "oif": underlay,
+        "priority": metric,
+        "proto": ROUTE_PROTOCOL,
+        "scope": _SCOPE_LINK,
+    }
+
+
+def group_routes(underlay: int, metric: int) -> frozenset[IPv4Address]:
+    """Return the groups that have a route of this metric, ours, to the device ``underlay``."""
+    return frozenset(group for group, its_metric in all_group_routes(underlay) if its_metric == metric)
+
+
+def all_group_routes(underlay: int) -> list[tuple[IPv4Address, int]]:
+    """Return (group, metric) of every route to the device ``underlay`` that a VTEP of vxnet has added."""
     with netlink("reading the routes") as ip:
-        return frozenset(
-            IPv4Address(route.get("dst"))
+        return [
+            (IPv4Address(route.get("dst")), route.get("priority") or 0)
             for route in ip.get_routes(family=socket.AF_INET, oif=underlay, proto=ROUTE_PROTOCOL)
             if route.get("dst")
-        )
+        ]
+
+
+def joined_groups(underlay: int) -> frozenset[IPv4Address]:
+    """Return the IPv4 groups that this host is in on a device, whoever joined them."""
+    groups, here = set(), False
+    with Path("/proc/thread-self/net/igmp").open(encoding="ascii") as lines:
+        next(lines)
+        for line in lines:
+            words = line.split()
+            if line.startswith("\t"):  # a group of the device above: its address, in the CPU's byte order
+                groups |= {IPv4Address(struct.pack("=I", int(words[0], 16)))} if here else set()
+            else:
+                here = int(words[0]) == underlay
+    return frozenset(groups)
 
 
 def set_sysctl(path: str, value: str) -> None:

@@ -57,7 +57,7 @@ def find(run_dir: Path, present: Devices | None = None) -> Found | None:
     """Find what the daemon of ``run_dir`` left in the kernel of this network namespace, or None. Close its maps.
 
     HostError when the maps are of another version of vxnet than this one: `vxnet down` of that version, or deleting the
-    device, clears them away.
+    device and then `vxnet down`, clears them away.
     """
     require_root()
     mine = alias(run_dir)
@@ -71,7 +71,7 @@ def find(run_dir: Path, present: Devices | None = None) -> Found | None:
                 maps.close()
                 message = (
                     f"{device.name}: in the kernel by another version of vxnet (layout {vtep.layout}, this one has "
-                    f"{LAYOUT_VERSION}); take it away with `ip link delete {device.name}` and run `vxnet up` again"
+                    f"{LAYOUT_VERSION}); take it away with `ip link delete {device.name}` and `vxnet down`"
                 )
                 raise HostError(message)
             return Found(device, maps, vtep)
@@ -97,7 +97,9 @@ def load(reuse: Maps | None = None) -> libbpf.Loaded:
         if not path.exists():
             message = f"{path} is missing: the eBPF programs are not compiled; run `make setup` (it needs clang)"
             raise HostError(message)
-        loaded = libbpf.load(str(path), dict(reuse.fds) if reuse else {}, dict(SIZES))
+        # The flow caches are not taken over: they fill again in no time, and their layout may change with any build.
+        kept = {name: fd for name, fd in reuse.fds.items() if name in SIZES} if reuse else {}
+        loaded = libbpf.load(str(path), kept, dict(SIZES))
     # Maps that only another program uses are tied to this one as well: it is there as long as the VTEP is.
     for fd in loaded.maps.values():
         libbpf.bind_map(loaded.programs[OVERLAY], fd)

@@ -46,7 +46,10 @@ class Map(Generic[K, V]):
         for keys, values, count in libbpf.map_batches(self.fd, key_size, value_size, _CHUNK):
             # One by one: an array of c_uint32 would be iterated over as ints.
             for n in range(count):
-                yield self._key.from_buffer_copy(keys, n * key_size), self._value.from_buffer_copy(values, n * value_size)
+                yield (
+                    self._key.from_buffer_copy(keys, n * key_size),
+                    self._value.from_buffer_copy(values, n * value_size),
+                )
 
 
 class CounterMap(Generic[V]):

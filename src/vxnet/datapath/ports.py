@@ -28,11 +28,10 @@ def add(parts: Parts, port: Port) -> None:
         message = f"port {port.device}: segment {port.segment} is not there"
         raise KernelError(message)
     slot = slots.port(port.device)
-    if slot and slots.members[slot].domain != domain:
+    if slot and (slots.members[slot].domain, slots.members[slot].ifindex) != (domain, device.index):
+        # Another segment, or another device that has taken the name: nothing of the old one stays.
         remove(parts, port)
         slot = None
-    if slot and slots.members[slot].ifindex != device.index:
-        maps.ports.remove(c_uint32(slots.members[slot].ifindex))
     if not device.up:
         net.set_up(device.index)
         device = net.devices().by_index[device.index]

@@ -162,7 +162,7 @@ def _rows(found: Found, slots: Slots) -> list[FdbRow]:
                 state="static" if static else "learned",
                 port=None if remote else member.name.decode(),
                 remote=remote,
-                age=None if static else max(0, now - value.last_seen) / 1e9,
+                age=None if static else round(max(0, now - value.last_seen) / 1e9, 3),
             )
         )
     return sorted(rows, key=lambda row: (row.segment, row.mac))

@@ -31,6 +31,7 @@ from vxnet.errors import KernelError
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
+    from vxnet.datapath.layout import VtepValue
     from vxnet.datapath.parts import Parts
     from vxnet.model import Segment
 
@@ -60,26 +61,49 @@ def add(parts: Parts, segment: Segment) -> None:
     tunnel = slots.put_member(tunnel, member)
     remotes = (segment.group,) if segment.group else segment.remotes
     flooding.rewrite(maps, slots, slot, [Place(tunnel, Address.of(remote)) for remote in remotes])
-    if old_group and old_group != segment.group:
-        _leave(parts, segment.vni, old_group)
     maps.arrivals.put(ArrivalKey(segment.vni, value.dstport, value.local), c_uint32(tunnel))
     if segment.group:
         for vni in (segment.vni, ANY_VNI):
             maps.arrivals.put(ArrivalKey(vni, value.dstport, group), c_uint32(tunnel))
-    _filter(value.overlay, segment)
+    _filter(value, segment, is_new=not old.used)
     if segment.group:
-        net.add_group_route(segment.group, value.underlay)
+        net.add_group_route(segment.group, value.underlay, value.dstport)
+    if old_group and old_group != segment.group:
+        _leave(parts, segment.vni, old_group)
 
 
-def _filter(overlay: int, segment: Segment) -> None:
-    wanted, taken = FilterEntry(segment.vni, segment.group), vxlandev.vnis(overlay)
-    if wanted not in taken:
-        vxlandev.remove_vnis(overlay, [entry for entry in taken if entry.vni == segment.vni])
+def _filter(value: VtepValue, segment: Segment, *, is_new: bool) -> None:
+    """Let the VXLAN device take the VNI, and be in its group. What is as it should be is not touched."""
+    wanted = FilterEntry(segment.vni, segment.group)
+    if is_new or not _in_place(value, wanted):
+        _renew(value.overlay, wanted)
+
+
+def _in_place(value: VtepValue, wanted: FilterEntry) -> bool:
+    joined = wanted.group is None or wanted.group in net.joined_groups(value.underlay)
+    return joined and wanted in vxlandev.vnis(value.overlay)
+
+
+def _renew(overlay: int, entry: FilterEntry) -> None:
+    try:
+        vxlandev.add_vnis(overlay, [entry])
+    except KernelError:
+        # The kernel keeps a VNI whose group it could not join, and does not join for a VNI that it has. Once more, from
+        # the beginning; and if it fails again, the next attempt must not take what is there for done.
+        _drop(overlay, entry)
         try:
-            vxlandev.add_vnis(overlay, [wanted])
+            vxlandev.add_vnis(overlay, [entry])
         except KernelError:
-            # The kernel keeps a VNI whose group it could not join: the next attempt must not take that for done.
-            vxlandev.remove_vnis(overlay, [wanted])
+            _drop(overlay, entry)
+            raise
+
+
+def _drop(overlay: int, entry: FilterEntry) -> None:
+    """Take the VNI no longer; not taking it is fine."""
+    try:
+        vxlandev.remove_vnis(overlay, [entry])
+    except KernelError:
+        if any(there.vni == entry.vni for there in vxlandev.vnis(overlay)):
             raise
 
 
@@ -87,11 +111,16 @@ def _leave(parts: Parts, vni: int, group: IPv4Address) -> None:
     """Forget a segment's group; the last segment that leaves it takes the route and the common entry away."""
     maps, value, address = parts.maps, parts.vtep, Address.of(group)
     maps.arrivals.remove(ArrivalKey(vni, value.dstport, address))
-    others = (m for m in parts.slots.members.values() if m.kind == MEMBER_TUNNEL and m.vni != vni)
-    if not any(member.group.ipv4() == group for member in others):
-        maps.arrivals.remove(ArrivalKey(ANY_VNI, value.dstport, address))
-        if group in net.group_routes(value.underlay):
-            net.remove_group_route(group, value.underlay)
+    members = (m for m in parts.slots.members.values() if m.kind == MEMBER_TUNNEL and m.vni != vni)
+    if other := next((member for member in members if member.group.ipv4() == group), None):
+        # The kernel leaves a group with the first VNI that does, though others of the same device are in it.
+        if group not in net.joined_groups(value.underlay):
+            _drop(value.overlay, FilterEntry(other.vni, group))
+            _renew(value.overlay, FilterEntry(other.vni, group))
+        return
+    maps.arrivals.remove(ArrivalKey(ANY_VNI, value.dstport, address))
+    if group in net.group_routes(value.underlay, value.dstport):
+        net.remove_group_route(group, value.underlay, value.dstport)
 
 
 def remove(parts: Parts, segment: Segment) -> None:
@@ -101,7 +130,7 @@ def remove(parts: Parts, segment: Segment) -> None:
     if slot is None:
         return
     domain = slots.domains[slot]
-    vxlandev.remove_vnis(value.overlay, [e for e in vxlandev.vnis(value.overlay) if e.vni == domain.vni])
+    _drop(value.overlay, FilterEntry(domain.vni, None))
     maps.arrivals.remove(ArrivalKey(domain.vni, value.dstport, value.local))
     if tunnel := slots.tunnel_of(slot):
         if group := slots.members[tunnel].group.ipv4():

@@ -11,21 +11,30 @@ from vxnet.datapath.actual import attached
 from vxnet.datapath.checks import refuse_taken_port, underlay_of
 from vxnet.datapath.kernel import ACCESS, HANDLE, OVERLAY, UNDERLAY, alias, overlay_name
 from vxnet.datapath.layout import LAYOUT_VERSION, MEMBER_PORT, Address
+from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
 from vxnet.errors import HostError, KernelError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vxnet.datapath.devices import Device
+    from vxnet.datapath.devices import Device, Devices
+    from vxnet.datapath.layout import VtepValue
     from vxnet.model import Vtep
 
 
 def add(run_dir: Path, parts: Parts | None, vtep: Vtep) -> Parts:
     """Make the VTEP, or repair it: device, then maps, then the programs."""
+    if parts is None:
+        remove_orphans(run_dir)
     present = net.devices()
-    underlay = underlay_of(vtep, present)
+    underlay = underlay_of(vtep, present, run_dir)
     overlay = present.by_name.get(overlay_name(vtep.dstport))
+    if overlay and overlay.alias == alias(run_dir) and parts and parts.vtep.underlay != underlay.index:
+        # The address has moved to another device: groups are joined on the device that the VXLAN device was made for.
+        _leave_underlay(parts.vtep, present)
+        net.delete(overlay.index)
+        overlay = None
     if overlay is None or overlay.alias != alias(run_dir):
         refuse_taken_port(vtep, present, run_dir)
         overlay = _create(run_dir, vtep, underlay)
@@ -59,16 +68,20 @@ def _create(run_dir: Path, vtep: Vtep, underlay: Device) -> Device:
 
 def remove(parts: Parts) -> None:
     """Take the VTEP away. With its VXLAN device go the maps, and with them everything that is left."""
-    value, present = parts.vtep, net.devices().by_index
-    libbpf.tc_detach(value.underlay, HANDLE, value.dstport)
-    if value.underlay in present:
-        net.remove_empty_clsact(value.underlay)
-        for group in net.group_routes(value.underlay):
-            net.remove_group_route(group, value.underlay)
-    overlay = present.get(value.overlay)
+    value, present = parts.vtep, net.devices()
+    _leave_underlay(value, present)
+    overlay = present.by_index.get(value.overlay)
     if overlay and overlay.alias == alias(parts.run_dir):
         net.delete(overlay.index)
     parts.close()
+
+
+def _leave_underlay(value: VtepValue, present: Devices) -> None:
+    libbpf.tc_detach(value.underlay, HANDLE, value.dstport)
+    if value.underlay in present.by_index:
+        net.remove_empty_clsact(value.underlay)
+        for group in net.group_routes(value.underlay, value.dstport):
+            net.remove_group_route(group, value.underlay, value.dstport)
 
 
 def replace_programs(parts: Parts) -> None:

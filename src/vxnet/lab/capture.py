@@ -51,7 +51,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Capture:
     """A running capture of everything on ``device`` in ``namespace``; complete in ``file`` once stopped.
 
-    ``file`` ends in .pcapng or .pcap. ``matching`` limits it, in the language of pcap-filter(7); ``snaplen``
     ``file`` ends in .pcapng or .pcap. ``matching`` limits it, in the language of pcap-filter(7); ``snaplen`` bytes of
     each packet are kept. ``dropped`` says, after the stop, how many packets came too fast. Raises LabError if it
     cannot be started, HostError without the
@@ -72,12 +71,16 @@ class Capture:
         options = ("--immediate-mode", "--nano", "-n", "-B", str(BUFFER), "-s", str(snaplen), "-Z", "root", "-w", "-")
         with entered(namespace):
             self._tcpdump = subprocess.Popen(
-                ("tcpdump", *options, "-i", device, *matching.split()), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                ("tcpdump", *options, "-i", device, *matching.split()),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # a terminal's Ctrl-C is for us: stop() ends it, with every packet written
             )
         self._editcap = subprocess.Popen(
             ("editcap", "-F", FORMATS[self.file.suffix], "-", str(self.file)),
             stdin=self._tcpdump.stdout,
             stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         if self._tcpdump.stdout:
             self._tcpdump.stdout.close()  # editcap alone reads it now

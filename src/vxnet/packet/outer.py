@@ -26,7 +26,7 @@ class OuterPacket(msgspec.Struct, frozen=True, kw_only=True):
     """An unfragmented IPv4/UDP packet: its addresses, its UDP destination port, and the bytes from its two headers on.
 
     `bad_header` may be asked once the packet is known not to be `truncated`; `vni`, `frame` and `bad_checksum` once it
-    has no bad header either.
+    is known to be `well_formed`.
     """
 
     src: IPv4Address
@@ -53,12 +53,22 @@ class OuterPacket(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def well_formed(self) -> bool:
+        """Whether a VXLAN header and a frame can be read."""
+        return not self.truncated and not self.bad_header
+
+    @property
     def bad_checksum(self) -> bool:
         """Whether the IPv4 header's checksum is wrong, or the UDP checksum is there (not 0) and wrong."""
         datagram = self.udp_datagram[: self._udp_length]
         return internet_checksum(self.ip_packet[: ip.IPV4_HEADER_LENGTH]) != 0 or (
             datagram[6:8] != b"\0\0" and udp.udp_checksum(self.src, self.dst, datagram) != 0
         )
+
+    @property
+    def ecn(self) -> int:
+        """The ECN field of the IPv4 header."""
+        return self.ip_packet[1] & 3
 
     @property
     def vni(self) -> int:

@@ -14,7 +14,8 @@ On the wire, with the bytes each header takes over IPv4:
     | outer Ethernet 14 | outer IPv4 20 | UDP 8 | VXLAN 8 | inner Ethernet frame without FCS |
                         |<--------------- 36 ------------>|
 
-`encapsulate` writes what the eBPF programs write: DF set, identification 0, TTL 64, TOS 0, no UDP checksum.
+`encapsulate` writes what the eBPF programs write: DF set, identification 0, TTL 64, TOS 0 but for the inner ECN field,
+no UDP checksum.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vxnet.model import VXLAN_PORT
-from vxnet.packet import ip, udp
+from vxnet.packet import ecn, ip, udp
 from vxnet.packet.errors import MalformedError, need
 from vxnet.packet.ethernet import IPV4, Ethernet
 from vxnet.packet.flow import source_port
@@ -65,7 +66,15 @@ class Vxlan(msgspec.Struct, frozen=True, kw_only=True):
 def encapsulate(frame: bytes, *, vni: int, src: IPv4Address, dst: IPv4Address, dst_port: int = VXLAN_PORT) -> bytes:
     """Return the outer IPv4 packet (without the outer Ethernet header) that carries ``frame`` from VTEP to VTEP."""
     datagram = udp.Udp(src_port=source_port(frame), dst_port=dst_port, payload=Vxlan(vni=vni, payload=frame).encode())
-    packet = ip.IPv4(src=src, dst=dst, protocol=ip.UDP, ttl=64, dont_fragment=True, payload=datagram.encode())
+    packet = ip.IPv4(
+        src=src,
+        dst=dst,
+        protocol=ip.UDP,
+        ttl=64,
+        tos=ecn.outer_field(frame),
+        dont_fragment=True,
+        payload=datagram.encode(),
+    )
     return packet.encode()
 
 

@@ -53,7 +53,7 @@ static __always_inline int access_fast(struct __sk_buff *skb)
 		return -1;
 	if (!(flow->flags & FLOW_LOCAL)) {
 		if (bytes + IP_OVERHEAD > 65535 || !parse_inner(skb, &inner) || wire_length(skb, &inner) > flow->mtu ||
-		    wrap(skb, flow, source_port(&inner)))
+		    wrap(skb, flow, &inner))
 			return -1;
 	}
 	count_rx(flow->from, bytes);
@@ -112,7 +112,7 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 		flow->confirmed = now;
 		return -1;
 	}
-	return wrap(skb, flow, source_port(&inner));
+	return wrap(skb, flow, &inner);
 }
 
 static __always_inline int to_port(struct __sk_buff *skb, __u32 from, struct place *to, const struct member *port)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* This file contains the maps, and nothing else. Sizes are defaults: the loader may set others before loading. */
+/* This file contains the maps, and nothing else. */
 #ifndef VXNET_MAPS_H
 #define VXNET_MAPS_H
 
@@ -8,15 +8,9 @@
 
 #include "structs.h"
 
-#ifndef MAX_DOMAINS
 #define MAX_DOMAINS 16384
-#endif
-#ifndef MAX_MEMBERS
 #define MAX_MEMBERS 65536
-#endif
-#ifndef MAX_FDB
 #define MAX_FDB (1 << 20)
-#endif
 
 #define MAX_DROP_REASONS 64
 

@@ -17,6 +17,7 @@
 
 #define OUTER_LEN 50			/* IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14: what wrapping adds */
 #define WIRE_LEN 64			/* and with the outer Ethernet header: struct wire */
+#define VLAN_LEN 4			/* a tag, which the kernel keeps beside the frame */
 #define IP_OVERHEAD 36			/* an Ethernet frame of n bytes becomes an outer IP packet of n + 36 */
 
 #define PACKET_HOST 0			/* skb->pkt_type: linux/if_packet.h's, which brings more than these programs take */
@@ -31,7 +32,12 @@ struct inner {
 	__u32 ports;			/* both L4 ports, or 0 */
 	__u8 protocol;
 	__u8 l3_len;			/* of the fixed IP header */
+	__u8 ecn;
 };
+
+#define ECN_MASK 3
+#define ECN_ECT0 2
+#define ECN_CE 3
 
 static __always_inline __u32 load32(const void *at)
 {
@@ -46,6 +52,11 @@ static __always_inline int is_group(const __u8 *mac)
 static __always_inline int is_zero(const __u8 *mac)
 {
 	return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
+}
+
+static __always_inline int same_mac(const __u8 *a, const __u8 *b)
+{
+	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) | (a[5] ^ b[5]));
 }
 
 static __always_inline struct address mapped(__be32 ipv4)
@@ -77,12 +88,14 @@ static __always_inline void read_inner(struct inner *inner, const __u32 *ip, __b
 		inner->hash_b = v4->daddr;
 		inner->protocol = v4->protocol;
 		inner->l3_len = V4_WORDS * 4;
+		inner->ecn = v4->tos & ECN_MASK;
 		with_l4 = with_l4 && *(const __u8 *)ip == 0x45 && !(v4->frag_off & IP_FRAGMENT);
 	} else {
 		inner->hash_a = ip[2] ^ ip[3] ^ ip[4] ^ ip[5];
 		inner->hash_b = ip[6] ^ ip[7] ^ ip[8] ^ ip[9];
 		inner->protocol = ((const struct ipv6hdr *)ip)->nexthdr;
 		inner->l3_len = V6_WORDS * 4;
+		inner->ecn = ((const __u8 *)ip)[1] >> 4 & ECN_MASK;
 	}
 	inner->ports = 0;
 	if (with_l4 && has_ports(inner->protocol))
@@ -131,6 +144,12 @@ static __always_inline __be16 source_port(const struct inner *inner)
 	h *= 0xD6E8FEB86659FD93ULL;
 	h ^= h >> 32;
 	return bpf_htons(SPORT_BASE + (h & SPORT_MASK));
+}
+
+/* The outer ECN field: the inner one, but a mark that is there already does not count twice (RFC 6040, section 4.1). */
+static __always_inline __u8 outer_ecn(const struct inner *inner)
+{
+	return inner->ecn == ECN_CE ? ECN_ECT0 : inner->ecn;
 }
 
 /*

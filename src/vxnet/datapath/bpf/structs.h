@@ -102,9 +102,9 @@ struct flood_key {
 
 /*
  * Whose is a packet from the underlay? Asked with the sender's address first, then with remote zero: anybody. An entry
- * for ANY_VNI says that local is a group of ours.
+ * for ANY_VNI, which no packet can have, says that local is a group of ours.
  */
-#define ANY_VNI 0
+#define ANY_VNI (1 << 24)
 
 struct arrival_key {
 	__u32 vni;
@@ -176,7 +176,7 @@ struct tx_flow {
 	__u32 ifindex;
 	__u32 flags;
 	__u32 mtu;
-	__u32 ip_sum;		/* the outer IPv4 header's checksum without its total length, not folded */
+	__u32 ip_sum;		/* the outer IPv4 header's checksum without TOS and total length, not folded */
 	__u32 unused;
 	union {
 		struct wire wire;

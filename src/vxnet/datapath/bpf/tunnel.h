@@ -87,9 +87,11 @@ static __always_inline int prepare(struct __sk_buff *skb, const struct vtep *v, 
  * Wrap a frame whose IP header the kernel knows (skb->protocol is IPv4 or IPv6). Returns 0, or non-zero with the frame
  * untouched.
  */
-static __always_inline int wrap(struct __sk_buff *skb, const struct tx_flow *flow, __be16 sport)
+static __always_inline int wrap(struct __sk_buff *skb, const struct tx_flow *flow, const struct inner *inner)
 {
+	__be16 inner_type = skb->protocol;	/* which becomes the outer one's */
 	__u16 length = skb->len + IP_OVERHEAD;
+	__u8 ecn = outer_ecn(inner);
 	struct wire *w;
 	__u64 *to;
 
@@ -103,10 +105,11 @@ static __always_inline int wrap(struct __sk_buff *skb, const struct tx_flow *flo
 	for (int i = 0; i < 8; i++)
 		to[i] = flow->words[i];
 	w->total_length = bpf_htons(length);
-	w->ip_checksum = fold(flow->ip_sum + bpf_htons(length));
-	w->sport = sport;
+	w->tos = ecn;
+	w->ip_checksum = fold(flow->ip_sum + bpf_htons(length) + bpf_htons(ecn));
+	w->sport = source_port(inner);
 	w->udp_length = bpf_htons(length - sizeof(struct iphdr));
-	w->type = skb->protocol;
+	w->type = inner_type;
 	return 0;
 }
 

@@ -24,13 +24,17 @@
 
 #define DECLINE TC_ACT_UNSPEC
 
-/* One VXLAN packet as struct wire shows it: the 64 bytes are there, and they are IPv4, UDP, unfragmented, unchecked. */
+/*
+ * One VXLAN packet as struct wire shows it: the 64 bytes are there, and they are IPv4, UDP, unfragmented, unchecked, and no
+ * router has marked it (the kernel brings a mark to the inner header).
+ */
 static __always_inline int plain(const struct wire *w)
 {
 	const __u32 *word = (const __u32 *)&w->version_ihl;
 	__u64 sum;
 
-	if (w->version_ihl != 0x45 || w->protocol != IPPROTO_UDP || (w->fragment & IP_FRAGMENT) || w->udp_checksum)
+	if (w->version_ihl != 0x45 || w->protocol != IPPROTO_UDP || (w->fragment & IP_FRAGMENT) || w->udp_checksum ||
+	    (w->tos & ECN_MASK) == ECN_CE)
 		return 0;
 	sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
 	sum = (sum & 0xffffffff) + (sum >> 32);
@@ -92,12 +96,12 @@ static __always_inline __u32 *arrival(__u32 vni, __u32 dstport, struct address l
 	return bpf_map_lookup_elem(&arrivals, &key);
 }
 
-/* A source the kernel would not take from the wire either: 0/8, 127/8, a group, the broadcast address. */
+/* A source the kernel would not take from the wire either: none, 127/8, a group, the broadcast address. */
 static __always_inline int is_martian(__be32 ipv4)
 {
 	__u8 first = bpf_ntohl(ipv4) >> 24;
 
-	return !first || first == 127 || (first & 0xf0) == 0xe0 || ipv4 == 0xffffffff;
+	return !ipv4 || first == 127 || (first & 0xf0) == 0xe0 || ipv4 == 0xffffffff;
 }
 
 /* Known unicast to a port: learn, remember and unwrap. Returns the action, or -2 to leave it to the VXLAN device. */
@@ -114,7 +118,7 @@ static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 
 	if (!v || (void *)(w + 1) > (void *)(long)skb->data_end)
 		return -2;
-	if (is_group(w->dst) || is_group(w->src) || is_zero(w->src))
+	if (is_group(w->dst) || is_group(w->src) || is_zero(w->src) || same_mac(w->dst, w->src))
 		return -2;
 	tunnel = bpf_map_lookup_elem(&members, &from);
 	if (!tunnel)
@@ -234,7 +238,7 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	d = bpf_map_lookup_elem(&domains, &tunnel->domain);
 	if (!d || !d->used)
 		return drop(DROP_UNKNOWN_VNI);
-	count_rx(here.member, skb->len);
+	count_rx(here.member, skb->len + (skb->vlan_present ? VLAN_LEN : 0));
 
 	if (data + ETH_HLEN > end)
 		return drop(DROP_TRUNCATED);

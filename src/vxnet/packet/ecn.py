@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Explicit congestion notification across the tunnel (RFC 6040): two bits of IPv4's TOS or IPv6's traffic class.
+
+    on the way in   outer = inner, but a mark (CE) goes out as ECT(0): it is inside already     section 4.1
+    on the way out  a marked outer marks the inner; an inner that cannot be marked is dropped   section 4.2
+"""
+
+from __future__ import annotations
+
+from vxnet.packet.checksum import internet_checksum
+from vxnet.packet.ethernet import HEADER_LENGTH, IPV4, IPV6
+from vxnet.packet.ip import IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH
+
+NOT_ECT, ECT1, ECT0, CE = range(4)
+
+_HEADERS = {IPV4: IPV4_HEADER_LENGTH, IPV6: IPV6_HEADER_LENGTH}
+
+
+def field(frame: bytes) -> int | None:
+    """Return the field of the frame's IPv4 or IPv6 header; None if it has none."""
+    ethertype = int.from_bytes(frame[12:14], "big")
+    if len(frame) < HEADER_LENGTH + _HEADERS.get(ethertype, len(frame)):
+        return None
+    second = frame[HEADER_LENGTH + 1]
+    return (second if ethertype == IPV4 else second >> 4) & CE
+
+
+def outer_field(frame: bytes) -> int:
+    """Return the field of the outer header around ``frame``."""
+    inner = field(frame) or NOT_ECT
+    return ECT0 if inner == CE else inner
+
+
+def taken_out(frame: bytes, outer: int) -> bytes | None:
+    """Return the frame as it leaves a tunnel packet with this outer field; None if it has to be dropped."""
+    inner = field(frame)
+    if outer != CE or inner in {None, CE}:
+        return frame
+    return None if inner == NOT_ECT else _marked(frame)
+
+
+def _marked(frame: bytes) -> bytes:
+    marked, at = bytearray(frame), HEADER_LENGTH
+    if int.from_bytes(frame[12:14], "big") == IPV6:
+        marked[at + 1] |= CE << 4
+        return bytes(marked)
+    marked[at + 1] |= CE
+    # As RFC 1624 has it, so that a header whose checksum was wrong stays wrong.
+    old, new = (int.from_bytes(f[at : at + 2], "big") for f in (frame, bytes(marked)))
+    checksum = int.from_bytes(frame[at + 10 : at + 12], "big")
+    changed = (0xFFFF - checksum) + (0xFFFF - old) + new
+    marked[at + 10 : at + 12] = internet_checksum(changed.to_bytes(4, "big")).to_bytes(2, "big")
+    return bytes(marked)

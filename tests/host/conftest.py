@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pair of hosts that tests of the daemon share, one for each file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.running import Pair, pair_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Build the pair and take it away after the file's last test."""
+    with pair_in(tmp_path_factory.mktemp("pair"), "pair") as pair:
+        yield pair
+
+
+@pytest.fixture
+def pair(running: Pair) -> Pair:
+    """Return the pair, up, and as it is drawn in tests/support/running.py, whatever the test before did to it."""
+    running.up()
+    return running

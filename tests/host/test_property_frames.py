@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random frames through the kernel's switch and through the reference switch: the same comes out.
+
+    hypothesis --> state, frames --> Twins --> kernel      ==
+                                         `---> reference   ==      or the smallest example where they differ
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.support.board import Board
+from tests.support.states import SEGMENTS, Sketch, sketches, successors
+from tests.support.tenant_frames import KNOWN, TenantFrame, mac, tenant_frames
+from tests.support.twins import Twins
+from tests.support.underlay_packets import UnderlayPacket, underlay_packets
+from tests.support.weights import weighted
+from vxnet.lab import Lab
+from vxnet.model import DOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_examples = itertools.count(1)
+
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+"""All but the explanation of a failure, which traces every line and takes minutes here."""
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """One host for all examples."""
+    with Lab.unique("vxprop") as lab:
+        board = Board(lab, tmp_path_factory.mktemp("run"))
+        yield board
+        board.bring(DOWN)
+
+
+class FromPort(msgspec.Struct, frozen=True):
+    """A port sends a frame."""
+
+    port: str
+    frame: TenantFrame
+
+
+class Expire(msgspec.Struct, frozen=True):
+    """An entry gets too old."""
+
+    segment: int
+    machine: int
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """What is too old is freed."""
+
+
+class Become(msgspec.Struct, frozen=True):
+    """The desired state changes."""
+
+    sketch: Sketch
+
+
+Action = FromPort | UnderlayPacket | Expire | Sweep | Become
+
+@st.composite
+def actions(draw: st.DrawFn, sketch: Sketch, count: int) -> list[Action]:
+    """Up to ``count`` things that can happen in a state."""
+    expire = st.builds(Expire, st.integers(0, SEGMENTS - 1), st.integers(0, KNOWN - 1))
+    anything = weighted(
+        (6, st.builds(FromPort, st.sampled_from(sketch.attached), tenant_frames())),
+        (6, underlay_packets(sketch.vnis)),
+        (1, weighted((3, expire), (1, st.just(Sweep())))),
+    )
+    # A list alone would be short, whatever its longest may be.
+    return draw(st.lists(anything, min_size=draw(st.integers(0, count)), max_size=count))
+
+
+@st.composite
+def lives(draw: st.DrawFn, states: int, count: int) -> tuple[Sketch, list[Action]]:
+    """A state, then what happens in it and in the states that follow it."""
+    first = sketch = draw(sketches())
+    events: list[Action] = draw(actions(sketch, count))
+    for _ in range(states - 1):
+        sketch = draw(successors(sketch))
+        events += [Become(sketch), *draw(actions(sketch, count))]
+    return first, events
+
+
+def carry_out(twins: Twins, action: Action) -> None:
+    """Let both switches live through ``action``."""
+    names = [segment.name for segment in twins.state.segments]
+    match action:
+        case FromPort(port, frame):
+            twins.from_port(port, frame.encode(twins.example))
+        case UnderlayPacket():
+            assert twins.state.vtep is not None
+            twins.from_underlay(action.encode(twins.example, twins.state.vtep.dstport))
+        case Expire(segment, machine):
+            if segment < len(names):
+                twins.expire(names[segment], mac(twins.example, machine))
+        case Sweep():
+            twins.sweep()
+        case Become(sketch):
+            twins.become(sketch.state(twins.example))
+
+
+def live(board: Board, sketch: Sketch, events: list[Action]) -> None:
+    """Put both switches into the state, and let everything happen to both."""
+    example = next(_examples)
+    twins = Twins(board, sketch.state(example), example)
+    for happening in events:
+        carry_out(twins, happening)
+    twins.compare_reports()
+
+
+@settings(max_examples=1500, phases=_PHASES)
+@given(lives(states=1, count=60))
+def test_same_frames_same_outcome(board: Board, life: tuple[Sketch, list[Action]]) -> None:
+    """Whatever the state and the frames: same copies, same drops, same FDB, same counters."""
+    live(board, *life)
+
+
+@settings(max_examples=100, phases=_PHASES)
+@given(lives(states=4, count=20))
+def test_what_stays_keeps_its_state(board: Board, life: tuple[Sketch, list[Action]]) -> None:
+    """Changing the desired state touches nothing that stays, leaves nothing of what goes, and is idempotent."""
+    live(board, *life)

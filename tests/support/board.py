@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host whose every device is in the test's hands: TAPs for the ports, a TAP for the underlay.
+
+    test  --write-->  tap0 ... tap3  [ host: the real programs, maps, VXLAN device ]  under  --read-->  test
+                                                                                192.168.146.131
+
+The neighbours of all remotes are permanent, so nothing waits for an answer: what a frame causes has happened, as a rule,
+when the write returns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vxnet.datapath.actual import read
+from vxnet.datapath.apply import Datapath
+from vxnet.datapath.kernel import find
+from vxnet.datapath.report import overview
+from vxnet.datapath.slots import Slots
+from vxnet.drops import DROP_REASONS
+from vxnet.packet import ethernet, ip
+from vxnet.plan import plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vxnet.datapath.kernel import Found
+    from vxnet.datapath.maps import Maps
+    from vxnet.datapath.report import Overview
+    from vxnet.drops import DropReason
+    from vxnet.lab import Lab
+    from vxnet.model import HostState
+    from vxnet.plan import Change
+
+LOCAL = IPv4Address("192.168.146.131")
+GATEWAY = IPv4Address("192.168.146.1")
+REMOTES = tuple(map(IPv4Address, ("192.168.146.136", "192.168.146.137", "10.9.9.9")))
+"""The last one is behind the gateway."""
+
+PORTS = ("tap0", "tap1", "tap2", "tap3")
+UNDERLAY = "under"
+UNDERLAY_MAC = "02:aa:00:00:00:83"
+
+_NOISE = frozenset({ip.ICMP, 2})
+"""What the host itself sends over the underlay: ICMP errors, and IGMP's reports of groups."""
+
+_PATIENCE = 0.2
+_ETHERNET = ethernet.HEADER_LENGTH
+
+
+def next_hop_mac(address: IPv4Address) -> str:
+    """Return the MAC that a packet to this remote is sent to."""
+    near = address if address in {*REMOTES[:2], GATEWAY} else GATEWAY
+    return f"02:bb:{near.packed.hex(':')}"
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What came out: (device, frame) of ports, and the VXLAN packets, with their Ethernet header, of the underlay."""
+
+    copies: Counter[tuple[str, bytes]]
+    packets: list[bytes]
+
+    @property
+    def count(self) -> int:
+        """How many copies there are in all."""
+        return self.copies.total() + len(self.packets)
+
+
+class Board:
+    """One such host in a lab, and the switch on it."""
+
+    def __init__(self, lab: Lab, run_dir: Path) -> None:
+        """Make the host with its devices; the switch is down."""
+        self.host = lab.host("h", f"{LOCAL}/24")
+        self._underlay = self.host.tap(UNDERLAY)
+        self._ports = {device: self.host.tap(device) for device in PORTS}
+        self.host.ip("link", "set", UNDERLAY, "address", UNDERLAY_MAC)
+        self.host.ip("address", "add", f"{LOCAL}/24", "dev", UNDERLAY)
+        self.host.ip("route", "add", "default", "via", str(GATEWAY))
+        for near in (*REMOTES[:2], GATEWAY):
+            words = ("neighbour", "add", str(near), "lladdr", next_hop_mac(near), "dev", UNDERLAY, "nud", "permanent")
+            self.host.ip(*words)
+        self.run_dir = run_dir
+        self._found: Found | None = None
+        with self.host.enter():
+            self.datapath = Datapath(run_dir)
+
+    # ---- the switch ----
+
+    def bring(self, state: HostState) -> tuple[Change, ...]:
+        """Bring the switch to ``state`` and return what was changed; then nothing is left to be changed."""
+        with self.host.enter():
+            changes = plan(state, read(self.run_dir))
+            self.datapath.apply(changes)
+            actual = read(self.run_dir)
+            assert not actual.faults
+            assert plan(state, actual) == ()
+            if state.vtep:
+                self._look(find(self.run_dir))
+        return changes
+
+    def _look(self, found: Found | None) -> None:
+        assert found is not None
+        if self._found:
+            self._found.maps.close()
+        self._found = found
+        self.slots = Slots(found.maps)
+
+    @property
+    def maps(self) -> Maps:
+        """The maps of the switch, which is up."""
+        assert self._found is not None
+        return self._found.maps
+
+    def overview(self) -> Overview:
+        """Return what `vxnet show` has of it."""
+        with self.host.enter():
+            return overview(self.run_dir)
+
+    def sweep(self) -> int:
+        """Let it free what has aged out."""
+        return self.datapath.sweep(time.monotonic_ns())
+
+    def drops(self) -> Counter[DropReason]:
+        """Return the drops so far."""
+        seen = {reason: sum(cpu.frames for cpu in self.maps.drops.get(reason.number)) for reason in DROP_REASONS}
+        return Counter({reason: frames for reason, frames in seen.items() if frames})
+
+    # ---- frames ----
+
+    def from_port(self, device: str, frame: bytes) -> None:
+        """Let the port's machine send ``frame``."""
+        self._ports[device].write(frame)
+
+    def from_underlay(self, packet: bytes) -> None:
+        """Let ``packet`` (with its Ethernet header) arrive on the underlay device."""
+        self._underlay.write(packet)
+
+    def hear(self, expected: int) -> Heard:
+        """Return what came out since the last time; wait a moment if it is less than the ``expected`` number of copies.
+
+        What comes too late, or is too much, is heard the next time.
+        """
+        heard = self._ready()
+        deadline = time.monotonic() + _PATIENCE
+        while heard.count < expected and time.monotonic() < deadline:
+            more = self._ready()
+            heard = Heard(heard.copies + more.copies, heard.packets + more.packets)
+        return heard
+
+    def _ready(self) -> Heard:
+        copies = Counter((device, frame) for device, tap in self._ports.items() for frame in tap.read_all())
+        return Heard(copies, [packet for packet in self._underlay.read_all() if not _is_noise(packet)])
+
+
+def _is_noise(packet: bytes) -> bool:
+    ethertype = int.from_bytes(packet[12:14], "big")
+    return ethertype == ethernet.ARP or (ethertype == ethernet.IPV4 and packet[_ETHERNET + 9] in _NOISE)

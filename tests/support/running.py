@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vxnet on the hosts of a lab, used as a person uses it, and looked at as the kernel has it.
+
+    a --tap-a-.                                         .-tap-b-- b     blue, VNI 10, remotes
+               [ h1 ] eth0 ---------------- eth0 [ h2 ]
+    c --tap-c-'                                         '-tap-d-- d     red, VNI 20, group 239.1.1.1
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from vxnet.daemon import control
+from vxnet.datapath import libbpf, report, vxlandev
+from vxnet.datapath.actual import read
+from vxnet.datapath.devices import all_group_routes, bpf_filters, devices
+from vxnet.datapath.kernel import ACCESS, HANDLE, OVERLAY, UNDERLAY
+from vxnet.lab import Lab
+from vxnet.lab.wait import wait_until
+from vxnet.model import HostState, Port, Segment, Vtep
+from vxnet.plan import plan
+from vxnet.sources import hostfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from vxnet.datapath.report import FdbRow, Overview
+    from vxnet.lab import Node
+    from vxnet.plan import Actual, Change
+
+GROUP = IPv4Address("239.1.1.1")
+CLI = (sys.executable, "-m", "vxnet.cli.main")
+DAEMON = (sys.executable, "-m", "vxnet.daemon.main")
+
+
+class Host:
+    """One vxnet on a lab's host, with a run directory of its own in ``folder``."""
+
+    def __init__(self, node: Node, folder: Path, name: str = "") -> None:
+        self.node = node
+        self.run_dir = folder / (name or node.name)
+        self._file = folder / f"{self.run_dir.name}.toml"
+
+    # ---- the command line ----
+
+    def vxnet(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `vxnet` in the host."""
+        return self.node.run(*CLI, *words, "--run-dir", str(self.run_dir), check=check)
+
+    def file(self, state: HostState | str) -> Path:
+        """Write the host file of ``state`` and return its path."""
+        self._file.write_text(state if isinstance(state, str) else hostfile.dump(state))
+        return self._file
+
+    def up(self, state: HostState) -> None:
+        """Bring the host to ``state``, without a word; then nothing is left to be changed."""
+        done = self.vxnet("up", str(self.file(state)))
+        assert (done.stdout, done.stderr) == ("", "")
+        assert self.changes(state) == ()
+
+    def down(self) -> None:
+        """Take vxnet off the host, without a word."""
+        done = self.vxnet("down")
+        assert (done.stdout, done.stderr) == ("", "")
+
+    def refused(self, *words: str) -> str:
+        """Return the one line that a command fails with."""
+        done = self.vxnet(*words, check=False)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.startswith("vxnet: error: ")
+        assert done.stderr.count("\n") == 1, done.stderr
+        return done.stderr.removeprefix("vxnet: error: ").rstrip("\n")
+
+    # ---- the daemon ----
+
+    @property
+    def pid(self) -> int:
+        """The daemon that has the socket; 0 if nobody has."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            if connection.connect_ex(str(self.run_dir / control.SOCKET)):
+                return 0
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            return int(struct.unpack("iII", credentials)[0])
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End the daemon, and wait until it has ended."""
+        end(self.pid, number)
+        assert self.pid == 0
+
+    def log(self) -> str:
+        """Return what the daemon has said."""
+        return (self.run_dir / control.LOG).read_text()
+
+    # ---- as the kernel has it ----
+
+    def actual(self) -> Actual:
+        """Return what this host is."""
+        with self.node.enter():
+            return read(self.run_dir)
+
+    def changes(self, state: HostState) -> tuple[Change, ...]:
+        """Return what is to be changed to bring the host to ``state``."""
+        return plan(state, self.actual())
+
+    def overview(self) -> Overview:
+        """Return what `vxnet show` has of it."""
+        with self.node.enter():
+            return report.overview(self.run_dir)
+
+    def fdb(self, segment: str | None = None) -> dict[str, FdbRow]:
+        """Return the forwarding table by MAC."""
+        with self.node.enter():
+            return {row.mac: row for row in report.fdb(self.run_dir, segment)}
+
+    def programs(self) -> dict[tuple[str, str], int]:
+        """Return every program of a vxnet in this namespace: its id by its device and name."""
+        found = {}
+        with self.node.enter():
+            present = devices()
+            for index, priority in bpf_filters((ACCESS, UNDERLAY, OVERLAY)):
+                program = libbpf.program_by_id(libbpf.tc_query(index, HANDLE, priority) or 0)
+                assert program
+                found[present.by_index[index].name, program.name] = program.id
+        return found
+
+    def maps(self) -> set[int]:
+        """Return the ids of the maps of those programs."""
+        programs = filter(None, map(libbpf.program_by_id, self.programs().values()))
+        return {map_id for program in programs for map_id in program.map_ids}
+
+    def groups(self, device: str = "eth0") -> set[IPv4Address]:
+        """Return the groups that the host has joined on a device, but 224.0.0.1, which it is in by being a host."""
+        joined: dict[str, set[IPv4Address]] = {}
+        for line in self.node.run("cat", "/proc/net/igmp").stdout.splitlines()[1:]:
+            words = line.split()
+            if words[0].isdecimal():
+                groups = joined.setdefault(words[1], set())
+            else:
+                groups.add(IPv4Address(bytes.fromhex(words[0])[::-1]))
+        return joined.get(device, set()) - {IPv4Address("224.0.0.1")}
+
+    def routes(self, device: str = "eth0") -> list[tuple[IPv4Address, int]]:
+        """Return (group, metric) of the routes that vxnet has added."""
+        with self.node.enter():
+            return all_group_routes(devices().by_name[device].index)
+
+    def vnis(self) -> set[int]:
+        """Return the VNIs that the host's VXLAN devices take from the wire."""
+        with self.node.enter():
+            mine = [device.index for device in devices().by_index.values() if device.kind == "vxlan"]
+            return {entry.vni for index in mine for entry in vxlandev.vnis(index)}
+
+    def remains(self) -> list[str]:
+        """Return what there is of any vxnet in the namespace, in the words of iproute2."""
+        links = [link["ifname"] for link in json.loads(self.node.ip("-j", "link")) if link["ifname"].startswith("vxnet")]
+        qdiscs = self.node.run("tc qdisc show").stdout.splitlines()
+        clsacts = [line for line in qdiscs if "clsact" in line]
+        return links + clsacts + self.node.ip("route show proto 247").splitlines() + list(map(str, self.groups()))
+
+
+class Pair:
+    """The lab drawn above, with both hosts up."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab = lab
+        h1, h2 = lab.host("h1", "192.168.146.131/24"), lab.host("h2", "192.168.146.136/24")
+        lab.link(h1, h2)
+        self.a, self.c = (lab.vm(name, on=h1, address=f"10.0.0.{n}/24") for name, n in (("a", 1), ("c", 3)))
+        self.b, self.d = (lab.vm(name, on=h2, address=f"10.0.0.{n}/24") for name, n in (("b", 2), ("d", 4)))
+        self.h1, self.h2 = Host(h1, folder), Host(h2, folder)
+        self.one = base("192.168.146.131", "192.168.146.136", "tap-a", "tap-c")
+        self.two = base("192.168.146.136", "192.168.146.131", "tap-b", "tap-d")
+
+    def up(self) -> None:
+        """Bring both hosts to what is drawn above."""
+        for host, state in ((self.h1, self.one), (self.h2, self.two)):
+            if not host.pid or host.changes(state):
+                host.up(state)
+
+    def down(self) -> None:
+        """Take both down."""
+        for host in (self.h1, self.h2):
+            host.down()
+
+
+def base(local: str, remote: str, blue: str, red: str) -> HostState:
+    """Return the state of a host of the pair."""
+    return HostState(
+        vtep=Vtep(local=IPv4Address(local)),
+        segments=(
+            Segment(name="blue", vni=10, remotes=(IPv4Address(remote),)),
+            Segment(name="red", vni=20, group=GROUP),
+        ),
+        ports=(Port(device=blue, segment="blue"), Port(device=red, segment="red")),
+    )
+
+
+def change(state: HostState, segment: str, **settings: object) -> HostState:
+    """Return ``state`` with other settings of one segment."""
+    segments = tuple(replace(s, **settings) if s.name == segment else s for s in state.segments)
+    return replace(state, segments=segments)
+
+
+@contextlib.contextmanager
+def pair_in(folder: Path, prefix: str) -> Iterator[Pair]:
+    """Build the pair, up, and take it away again."""
+    with Lab.unique(prefix) as lab:
+        pair = Pair(lab, folder)
+        pair.up()
+        yield pair
+        pair.down()
+
+
+def end(pid: int, number: signal.Signals) -> None:
+    """Send a process a signal that ends it, and wait until it has ended."""
+    assert pid
+    fd = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(fd, number)
+        assert select.select([fd], [], [], 10)[0], "it did not end"
+    finally:
+        os.close(fd)
+
+
+def gone(programs: set[int], maps: set[int]) -> bool:
+    """Tell whether the kernel has none of these programs and maps any more."""
+    left = {n for n in programs if libbpf.program_by_id(n)}
+    for map_id in maps:
+        if found := libbpf.map_by_id(map_id):
+            os.close(found[1])
+            left.add(map_id)
+    return not left
+
+
+def wait(condition: Callable[[], object], what: str, *, timeout: float = 10.0) -> None:
+    """Wait for a condition of any kind."""
+    wait_until(condition, timeout=timeout, what=what)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbered UDP packets from one node of a lab to another, a thousand a second: which of them were lost?"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from vxnet.lab.wait import wait_until
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from vxnet.lab import Node
+
+PERIOD = 0.001
+"""Seconds between two packets."""
+
+_PORT = 7777
+_BUFFER = 64 << 20
+_NUMBER = struct.Struct("!Q")
+_SO_RCVBUFFORCE = 33
+
+
+class Stream:
+    """Packets flow as long as the ``with`` block lasts; afterwards `lost` says which did not arrive.
+
+    The receiver's socket holds a minute of them, so what is lost was lost on the way.
+    """
+
+    def __init__(self, source: Node, target: Node) -> None:
+        """Get both ends ready, and the way between them: ARP is over before the first packet."""
+        assert source.ping(target), f"{source.name} does not reach {target.name}"
+        with target.enter():
+            self._in = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        with source.enter():
+            self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._in.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        self._in.bind((str(target.address), _PORT))
+        self._out.connect((str(target.address), _PORT))
+        self._stop = threading.Event()
+        self._sender = threading.Thread(target=self._send, daemon=True)
+        self._arrived: set[int] = set()
+        self.sent = 0
+
+    def _send(self) -> None:
+        while not self._stop.is_set():
+            self._out.send(_NUMBER.pack(self.sent))
+            self.sent += 1
+            time.sleep(PERIOD)
+
+    def _receive(self) -> set[int]:
+        while True:
+            try:
+                self._arrived.add(_NUMBER.unpack(self._in.recv(_NUMBER.size))[0])
+            except BlockingIOError:
+                return self._arrived
+
+    def flows(self, packets: int = 50, *, timeout: float = 10.0) -> float:
+        """Wait until this many of the packets sent from now on have arrived; return how many seconds it took."""
+        begin, first = time.monotonic(), self.sent
+        wait_until(
+            lambda: len([n for n in self._receive() if n >= first]) >= packets, timeout=timeout, what="packets to flow"
+        )
+        return time.monotonic() - begin
+
+    @property
+    def lost(self) -> set[int]:
+        """The numbers of those that have not arrived."""
+        return set(range(self.sent)) - self._arrived
+
+    def __enter__(self) -> Self:
+        """Let them flow."""
+        self._sender.start()
+        self.flows()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, and let those on the way arrive."""
+        self._stop.set()
+        self._sender.join()
+        deadline = time.monotonic() + 1
+        while self.sent - 1 not in self._receive() and time.monotonic() < deadline:
+            time.sleep(PERIOD)
+        self._in.close()
+        self._out.close()

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random frames of tenants: every kind that the switch treats in another way, and sizes around the underlay's MTU.
+
+MACs are numbers until the last moment: each example has MACs of its own, so that what one left behind (cached flows live
+on until they are pushed out) means nothing to the next.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+import msgspec
+from hypothesis import strategies as st
+
+from tests.support.weights import mostly, weighted
+from vxnet.packet import ethernet, ip, udp
+from vxnet.packet.mac import BROADCAST, ZERO, parse_mac
+
+KNOWN = 6
+"""How many machines there are; the numbers from here on are special addresses."""
+
+_SPECIAL = (BROADCAST, "01:00:5e:01:01:01", "33:33:00:00:00:01", ZERO)
+
+_SHORTEST = {"ipv4": 34, "ipv6": 54}
+"""Bytes. Linux's VXLAN device takes no frame that ends inside its IP header, and any other must have a payload."""
+
+FITS = 1500 - 36
+"""The largest frame, in bytes, that an underlay with an MTU of 1500 can carry."""
+
+_SIZES = weighted((6, st.integers(15, 150)), (1, st.sampled_from((FITS - 1, FITS, FITS + 1, 2000))))
+_KINDS = st.sampled_from(
+    ("ipv4-udp", "ipv4-tcp", "ipv4-icmp", "ipv4-options", "ipv4-fragment", "ipv6-udp", "ipv6-other", "arp", "other", "llc")
+)
+_TAG = st.builds(
+    ethernet.VlanTag,
+    vid=st.sampled_from((0, 7, 4095)),
+    pcp=st.integers(0, 7),
+    tpid=st.sampled_from((ethernet.DOT1Q, ethernet.DOT1AD)),
+)
+_TAGS = weighted((12, st.just(())), (1, st.lists(_TAG, min_size=1, max_size=2).map(tuple)))
+_SOURCES = mostly(15, range(KNOWN), range(KNOWN, KNOWN + len(_SPECIAL)))
+_DESTINATIONS = mostly(4, range(KNOWN), range(KNOWN, KNOWN + len(_SPECIAL)))
+
+
+class TenantFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame as it is drawn; ``size`` is that of its bytes without tags, unless it is too little for its kind."""
+
+    src: int
+    dst: int
+    kind: str
+    size: int
+    flow: int
+    ecn: int = 0
+    tags: tuple[ethernet.VlanTag, ...] = ()
+
+    def encode(self, example: int) -> bytes:
+        """Return the bytes, with the MACs of this example."""
+        ethertype, payload = _payload(self.kind, self.flow, self.ecn)
+        size = max(self.size, _SHORTEST.get(self.kind[:4], 0))
+        payload = (payload + bytes(size))[: size - ethernet.HEADER_LENGTH]
+        if self.kind == "llc":
+            ethertype = len(payload) & 0x5FF
+        # A frame that ends inside a tag is dropped by the kernel before any program sees it.
+        shortest = 6 if self.tags else 0
+        return ethernet.Ethernet(
+            dst=mac(example, self.dst),
+            src=mac(example, self.src),
+            ethertype=ethertype,
+            tags=self.tags,
+            payload=payload.ljust(shortest, b"\0"),
+        ).encode()
+
+
+def mac(example: int, number: int) -> str:
+    """Return the MAC of a machine in an example, or a special one, which is the same in all."""
+    if number >= KNOWN:
+        return _SPECIAL[number - KNOWN]
+    return f"02:{example >> 16 & 0xFF:02x}:{example >> 8 & 0xFF:02x}:{example & 0xFF:02x}:00:{number:02x}"
+
+
+def tenant_frames() -> st.SearchStrategy[TenantFrame]:
+    """Frames of all kinds, most of them with nothing against them."""
+    return st.builds(
+        TenantFrame,
+        src=_SOURCES,
+        dst=_DESTINATIONS,
+        kind=_KINDS,
+        size=_SIZES,
+        flow=st.integers(0, 3),
+        ecn=mostly(2, (0,), (1, 2, 3)),
+        tags=_TAGS,
+    )
+
+
+def _payload(kind: str, flow: int, ecn: int) -> tuple[int, bytes]:
+    src, dst = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
+    datagram = udp.Udp(src_port=1000 + flow, dst_port=2000, payload=bytes(20)).encode()
+    src6, dst6 = IPv6Address("fd00::1"), IPv6Address(f"fd00::{flow + 2}")
+    match kind:
+        case "ipv4-udp":
+            return ethernet.IPV4, ip.IPv4(src=src, dst=dst, protocol=ip.UDP, tos=ecn, payload=datagram).encode()
+        case "ipv4-tcp":
+            return ethernet.IPV4, ip.IPv4(src=src, dst=dst, protocol=ip.TCP, payload=datagram).encode()
+        case "ipv4-icmp":
+            return ethernet.IPV4, ip.IPv4(src=src, dst=dst, protocol=ip.ICMP, payload=datagram).encode()
+        case "ipv4-options":
+            options = b"\1" * 4
+            return ethernet.IPV4, ip.IPv4(src=src, dst=dst, protocol=ip.UDP, options=options, payload=datagram).encode()
+        case "ipv4-fragment":
+            packet = ip.IPv4(src=src, dst=dst, protocol=ip.UDP, more_fragments=True, offset=flow, payload=datagram)
+            return ethernet.IPV4, packet.encode()
+        case "ipv6-udp":
+            return ethernet.IPV6, ip.IPv6(src=src6, dst=dst6, next_header=ip.UDP, traffic_class=ecn, payload=datagram).encode()
+        case "ipv6-other":
+            return ethernet.IPV6, ip.IPv6(src=src6, dst=dst6, next_header=44, flow_label=flow, payload=datagram).encode()
+        case "arp":
+            return ethernet.ARP, bytes.fromhex("00010800060400010200000000010a000001000000000000") + bytes((10, 0, 0, flow))
+        case _:
+            return 0x88B5, bytes((flow,)) * 40
+
+
+def raw_macs(example: int) -> list[bytes]:
+    """Return the six bytes of each machine's MAC in an example."""
+    return [parse_mac(mac(example, number)) for number in range(KNOWN)]

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel's switch and the reference switch side by side: the same in, the same out, or an AssertionError.
+
+    send a frame to both  -->  same copies?  same drop?  same FDB?        after every frame
+                               same counters, same reports?               at the end
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from hypothesis import event
+
+from tests.support.board import UNDERLAY_MAC, Board, next_hop_mac
+from tests.support.tenant_frames import KNOWN, raw_macs
+from vxnet.datapath.layout import FDB_STATIC, MEMBER_PORT, FdbKey
+from vxnet.datapath.report import fdb
+from vxnet.packet import ethernet, vxlan
+from vxnet.packet.checksum import internet_checksum
+from vxnet.packet.flow import PORT_MIN
+from vxnet.packet.mac import format_mac, parse_mac
+from vxnet.plan import Change
+from vxnet.switch import Switch, ToPort, ToUnderlay
+
+if TYPE_CHECKING:
+    from vxnet.datapath.layout import FdbValue
+    from vxnet.model import HostState
+    from vxnet.switch import Outcome, Place
+
+NOW = 1000.0
+"""The reference switch's clock, which stands still; only `Twins.expire` makes entries old."""
+
+Row = tuple[str, str]
+"""Segment and MAC: the key of an FDB entry."""
+
+
+class Twins:
+    """Both switches, in one state, for one example."""
+
+    def __init__(self, board: Board, state: HostState, example: int) -> None:
+        """Bring the board to ``state``, with nothing left of an earlier example."""
+        self.board = board
+        self.example = example
+        self.board.hear(0)
+        board.bring(state)
+        self.reference = Switch(state)
+        self.state = state
+        self._drops = board.drops()
+
+    # ---- what happens to them ----
+
+    def from_port(self, device: str, frame: bytes) -> Outcome:
+        """Let a port send a frame."""
+        expected = self.reference.from_port(device, frame, NOW)
+        self.board.from_port(device, frame)
+        self._compare(expected)
+        return expected
+
+    def from_underlay(self, packet: bytes) -> Outcome:
+        """Let a packet arrive."""
+        expected = self.reference.from_underlay(packet, NOW)
+        self.board.from_underlay(packet)
+        self._compare(expected)
+        return expected
+
+    def expire(self, segment: str, mac: str) -> None:
+        """Make a learned entry too old, if there is one."""
+        settings = next((s for s in self.state.segments if s.name == segment), None)
+        entry = self.reference._fdb[segment].get(mac) if settings else None
+        if settings is None or entry is None or entry.last_seen is None:
+            return
+        seen = NOW - settings.ageing - 1
+        self.reference._fdb[segment][mac] = type(entry)(entry.place, seen)
+        key = self._key(segment, parse_mac(mac))
+        value = self.board.maps.fdb.get(key)
+        assert value is not None
+        value.last_seen = max(0, time.monotonic_ns() - (settings.ageing + 1) * 10**9)
+        self.board.maps.fdb.put(key, value)
+        # A cached answer is trusted for a second, and this entry has just become old in no time.
+        self.board.datapath.touch()
+
+    def sweep(self) -> None:
+        """Let both forget what is too old."""
+        before = len(self.reference.fdb())
+        self.reference.sweep(NOW)
+        assert self.board.sweep() == before - len(self.reference.fdb())
+        self._compare_fdb()
+
+    def become(self, state: HostState) -> tuple[Change, ...]:
+        """Change the desired state; what stays keeps its FDB and its counters."""
+        changes = self.board.bring(state)
+        self.reference = _carried_over(self.reference, self.state, state)
+        if any(change.action == "remove" and change.kind in {"port", "segment"} for change in changes):
+            self.reference.sweep(NOW)
+        if state.vtep != self.state.vtep:
+            self._drops = self.board.drops()
+            assert not self._drops
+        self.state = state
+        self._compare_fdb()
+        return changes
+
+    # ---- whether they agree ----
+
+    def _compare(self, expected: Outcome) -> None:
+        heard = self.board.hear(len(expected.copies))
+        copies = Counter((copy.device, copy.frame) for copy in expected.copies if isinstance(copy, ToPort))
+        assert heard.copies == copies
+        self._compare_packets([copy for copy in expected.copies if isinstance(copy, ToUnderlay)], heard.packets)
+        drops = self.board.drops()
+        assert drops - self._drops == Counter([expected.drop] if expected.drop else [])
+        self._drops = drops
+        self._compare_fdb()
+        event(str(expected.drop or (f"{len(expected.copies)} copies" if expected.ours else "left to the host")))
+
+    def _compare_packets(self, copies: list[ToUnderlay], packets: list[bytes]) -> None:
+        wanted, seen = [], []
+        for copy in copies:
+            packet = self.reference.outer(copy)
+            hop = f"01:00:5e:{copy.remote.packed[1] & 0x7F:02x}:{copy.remote.packed[2:].hex(':')}"
+            hop = hop if copy.remote.is_multicast else next_hop_mac(copy.remote)
+            wanted.append(vxlan.onto_ethernet(packet, src_mac=UNDERLAY_MAC, dst_mac=hop))
+        # The fast path sends exactly what the reference says; the kernel's VXLAN device chooses some fields itself.
+        exact = len(copies) == 1 and not copies[0].remote.is_multicast and self._is_fast(copies[0])
+        for packet in packets:
+            assert internet_checksum(packet[14:34]) == 0
+            assert int.from_bytes(packet[34:36], "big") >= PORT_MIN
+        seen = packets if exact else [_without_choices(packet) for packet in packets]
+        wanted = wanted if exact else [_without_choices(packet) for packet in wanted]
+        assert Counter(seen) == Counter(wanted)
+
+    def _is_fast(self, copy: ToUnderlay) -> bool:
+        """Whether this is unicast whose place is known, and has a whole IP header."""
+        segment = next(s for s in self.state.segments if s.vni == copy.vni)
+        known = self.reference._find(segment, format_mac(copy.frame[:6]), NOW)
+        least = {ethernet.IPV4: 34, ethernet.IPV6: 54}.get(int.from_bytes(copy.frame[12:14], "big"), 1 << 16)
+        return known is not None and len(copy.frame) >= least
+
+    def _compare_fdb(self) -> None:
+        """Look every MAC of the example up in both."""
+        slots = {segment.name: self.board.slots.domain_of(segment.name) for segment in self.state.segments}
+        seen: dict[Row, tuple[Place, bool]] = {}
+        for segment in slots:
+            for raw in raw_macs(self.example):
+                value = self.board.maps.fdb.get(self._key(segment, raw))
+                if value is not None:
+                    seen[segment, format_mac(raw)] = (self._place(value), bool(value.flags & FDB_STATIC))
+        expected = {(row.segment, row.mac): (row.place, row.state == "static") for row in self.reference.fdb()}
+        assert seen == expected
+
+    def compare_reports(self) -> None:
+        """Compare what `vxnet fdb`, `show` and `stats` say."""
+        self.reference.sweep(NOW)
+        with self.board.host.enter():
+            rows = {(row.segment, row.mac): (row.port or row.remote, row.state) for row in fdb(self.board.run_dir)}
+        assert rows == {(row.segment, row.mac): (row.place, row.state) for row in self.reference.fdb()}
+        shown = self.board.overview()
+        for segment in shown.segments:
+            self._compare_traffic(segment.traffic, self.reference.segment_traffic[segment.name])
+            for port in segment.ports:
+                self._compare_traffic(port.traffic, self.reference.port_traffic[port.device])
+        assert {s.name for s in shown.segments} == set(self.reference.segment_traffic)
+        assert {p.device for s in shown.segments for p in s.ports} == set(self.reference.port_traffic)
+
+    @staticmethod
+    def _compare_traffic(seen: object, expected: object) -> None:
+        for field in ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes"):
+            assert getattr(seen, field) == getattr(expected, field), field
+        # A cached flow does not ask again whether its source may be learned.
+        assert bool(seen.unlearned) == bool(expected.unlearned)
+        assert seen.unlearned <= expected.unlearned
+
+    def _key(self, segment: str, raw: bytes) -> FdbKey:
+        domain = self.board.slots.domain_of(segment)
+        return FdbKey.of(domain or 0, raw)
+
+    def _place(self, value: FdbValue) -> Place:
+        member = self.board.slots.members[value.place.member]
+        remote = value.place.remote.ipv4()
+        if member.kind == MEMBER_PORT:
+            assert remote is None
+            return member.name.decode()
+        assert isinstance(remote, IPv4Address)
+        return remote
+
+
+def _without_choices(packet: bytes) -> bytes:
+    """Return the packet without identification, header checksum and source port."""
+    return packet[:18] + packet[20:24] + packet[26:34] + packet[36:]
+
+
+def _carried_over(old: Switch, before: HostState, state: HostState) -> Switch:
+    """Return the reference switch in its new state, with what it keeps of the old one."""
+    new = Switch(state)
+    if before.vtep != state.vtep:
+        return new
+    vnis = {segment.name: segment.vni for segment in before.segments}
+    segments = {segment.name for segment in state.segments if vnis.get(segment.name) == segment.vni}
+    ports = {port.device for port in state.ports if port in before.ports and port.segment in segments}
+    for name in segments:
+        new.segment_traffic[name] = old.segment_traffic[name]
+        for mac, entry in old._fdb[name].items():
+            stays = entry.last_seen is not None and (isinstance(entry.place, IPv4Address) or entry.place in ports)
+            if stays:
+                new._fdb[name].setdefault(mac, entry)
+    for device in ports:
+        new.port_traffic[device] = old.port_traffic[device]
+    return new
+
+
+__all__ = ["KNOWN", "NOW", "Twins"]

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random packets from the underlay: good ones, and those with one thing wrong or unusual."""
+
+from __future__ import annotations
+
+import struct
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+import msgspec
+from hypothesis import strategies as st
+
+from tests.support.board import LOCAL, REMOTES, UNDERLAY_MAC, next_hop_mac
+from tests.support.tenant_frames import TenantFrame, tenant_frames
+from tests.support.weights import mostly, weighted
+from vxnet.packet import ip, udp, vxlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GROUPS = (IPv4Address("239.1.1.1"), IPv4Address("239.129.1.1"))
+"""Two groups with one MAC (RFC 1112, section 6.4): only the address tells them apart."""
+
+VNIS = (1, 10, 5001, 2**24 - 1)
+
+_STRANGE = ("0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.9", "240.0.0.1", "255.255.255.255", str(LOCAL))
+_SOURCES = mostly(20, REMOTES, tuple(map(IPv4Address, _STRANGE)))
+_ELSEWHERE = tuple(map(IPv4Address, ("192.168.146.77", "239.7.7.7")))
+_DESTINATIONS = weighted(
+    (12, st.just(LOCAL)),
+    (4, st.sampled_from(GROUPS)),
+    (1, st.sampled_from(_ELSEWHERE)),
+)
+
+_I = 0x08000000
+_RESERVED = st.integers(0, 2**32 - 1)
+
+
+class UnderlayPacket(msgspec.Struct, frozen=True, kw_only=True):
+    """A packet as it is drawn.
+
+    ``flags`` and ``last`` are the VXLAN header's first word and last byte; ``udp_extra`` and ``ip_extra`` are added to
+    the lengths that UDP and IP state; ``cut`` bytes are missing at the end, or ``pad`` bytes follow.
+    """
+
+    src: IPv4Address
+    dst: IPv4Address
+    vni: int
+    inner: TenantFrame
+    flags: int = _I
+    last: int = 0
+    checksum: str = "none"
+    ip_checksum: bool = True
+    udp_extra: int = 0
+    ip_extra: int = 0
+    cut: int = 0
+    pad: int = 0
+    tos: int = 0
+    ttl: int = 64
+    fragment: bool = False
+    protocol: int = ip.UDP
+    other_port: bool = False
+
+    def encode(self, example: int, dstport: int) -> bytes:
+        """Return the bytes with the outer Ethernet header."""
+        frame = self.inner.encode(example)
+        header = struct.pack("!II", self.flags, self.vni << 8 | self.last)
+        port = dstport + 1 if self.other_port else dstport
+        datagram = udp.Udp(src_port=50000, dst_port=port, payload=header + frame)
+        if self.checksum != "none":
+            datagram = datagram.with_checksum(self.src, self.dst)
+        raw = bytearray(datagram.encode())
+        if self.checksum == "wrong":
+            raw[7] ^= 0x5A
+        _add(raw, 4, self.udp_extra)
+        packet = ip.IPv4(
+            src=self.src,
+            dst=self.dst,
+            protocol=self.protocol,
+            ttl=self.ttl,
+            tos=self.tos,
+            identification=example & 0xFFFF,
+            more_fragments=self.fragment,
+            payload=bytes(raw),
+        )
+        outer = bytearray(packet.encode())
+        _add(outer, 2, self.ip_extra)
+        _right_checksum(outer)
+        if not self.ip_checksum:
+            outer[10] ^= 0x5A
+        group = self.dst.is_multicast
+        dst_mac = f"01:00:5e:{self.dst.packed[1] & 0x7F:02x}:{self.dst.packed[2:].hex(':')}" if group else UNDERLAY_MAC
+        src_mac = next_hop_mac(self.src)
+        whole = vxlan.onto_ethernet(bytes(outer), src_mac=src_mac, dst_mac=dst_mac)
+        return whole[: max(14, len(whole) - self.cut)] + bytes(self.pad)
+
+
+_ODD = st.one_of(
+    st.fixed_dictionaries({"flags": _RESERVED, "last": st.integers(0, 255)}),
+    st.fixed_dictionaries({"flags": _RESERVED.map(lambda flags: flags | _I), "last": st.integers(0, 255)}),
+    st.fixed_dictionaries({"flags": st.just(0)}),
+    st.fixed_dictionaries({"checksum": st.sampled_from(("right", "wrong"))}),
+    st.fixed_dictionaries({"checksum": st.just("right"), "flags": _RESERVED, "last": st.integers(0, 255)}),
+    st.fixed_dictionaries({"ip_checksum": st.just(value=False)}),
+    st.fixed_dictionaries({"udp_extra": st.integers(-60, 3)}),
+    st.fixed_dictionaries({"ip_extra": st.integers(-80, 3)}),
+    st.fixed_dictionaries({"cut": st.integers(1, 80)}),
+    st.fixed_dictionaries({"pad": st.integers(1, 30)}),
+    st.fixed_dictionaries({"tos": st.integers(0, 255), "ttl": st.integers(0, 255)}),
+    st.fixed_dictionaries({"fragment": st.just(value=True)}),
+    st.fixed_dictionaries({"protocol": st.sampled_from((ip.TCP, 47))}),
+    st.fixed_dictionaries({"other_port": st.just(value=True)}),
+)
+
+
+@st.composite
+def underlay_packets(draw: st.DrawFn, vnis: Sequence[int]) -> UnderlayPacket:
+    """Packets of which two in three are as they should be, most of them for one of ``vnis``."""
+    odd = draw(weighted((2, st.just({})), (1, _ODD)))
+    return UnderlayPacket(
+        src=draw(_SOURCES),
+        dst=draw(_DESTINATIONS),
+        vni=draw(mostly(12, vnis, (0, 99, *VNIS))),
+        inner=draw(tenant_frames()),
+        **odd,
+    )
+
+
+def _add(data: bytearray, at: int, extra: int) -> None:
+    """Add to a 16-bit length, without passing its ends."""
+    value = int.from_bytes(data[at : at + 2], "big") + extra
+    data[at : at + 2] = min(max(value, 0), 0xFFFF).to_bytes(2, "big")
+
+
+def _right_checksum(packet: bytearray) -> None:
+    packet[10:12] = b"\0\0"
+    total = sum(int.from_bytes(packet[i : i + 2], "big") for i in range(0, 20, 2))
+    total = (total & 0xFFFF) + (total >> 16)
+    packet[10:12] = (((total & 0xFFFF) + (total >> 16)) ^ 0xFFFF).to_bytes(2, "big")

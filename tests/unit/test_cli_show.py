@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vxnet show` from frozen values: what stands in which block, and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+import msgspec
+import pytest
+
+from vxnet.cli.output import print_lines
+from vxnet.cli.show import lines, only
+from vxnet.datapath.report import Overview, PortRow, RemoteRow, SegmentRow, Traffic
+from vxnet.errors import HostError
+
+Text = Callable[[Overview], str]
+
+QUIET = Traffic()
+BUSY = Traffic(rx_packets=1000, rx_bytes=1268777, tx_packets=3, tx_bytes=3072)
+BLUE = SegmentRow(
+    name="blue",
+    vni=5001,
+    group=None,
+    ageing=300,
+    learning=True,
+    maxaddress=16384,
+    ports=(PortRow("tap-a", "blue", 1, BUSY), PortRow("tap-b", "blue", 0, QUIET)),
+    remotes=(
+        RemoteRow(IPv4Address("192.168.146.136"), flood=True, macs=2, age=63.5),
+        RemoteRow(IPv4Address("192.168.146.137"), flood=True, macs=0, age=None),
+        RemoteRow(IPv4Address("192.168.146.138"), flood=False, macs=1, age=0.2),
+    ),
+    traffic=Traffic(rx_packets=3, rx_bytes=3072, tx_packets=1000, tx_bytes=1268777),
+)
+HOST = Overview(
+    local=IPv4Address("192.168.146.131"),
+    dstport=4789,
+    underlay="eth0",
+    mtu=1500,
+    segments=(BLUE,),
+    drops={"bad-source": 0, "unknown-vni": 12, "truncated": 1},
+    faults=("port tap-b: its device is gone",),
+)
+
+
+@pytest.fixture
+def text(capsys: pytest.CaptureFixture[str]) -> Text:
+    """The page as a pipe gets it."""
+
+    def printed(view: Overview) -> str:
+        print_lines(lines(view))
+        return capsys.readouterr().out
+
+    return printed
+
+
+def test_whole_page(text: Text) -> None:
+    """A block for the VTEP, one for each segment, two-space fields, one line a port or remote; zeros are left out."""
+    assert (
+        text(HOST)
+        == """\
+vtep: 192.168.146.131
+  dstport: 4789
+  underlay: eth0, mtu 1500
+  mtu for tenants: 1450
+  drops: 12 unknown-vni, 1 truncated
+  fault: port tap-b: its device is gone
+
+segment: blue
+  vni: 5001
+  port: tap-a, 1 MAC, 1.21 MiB received, 3 KiB sent
+  port: tap-b
+  remote: 192.168.146.136, 2 MACs, 1 minute, 3 seconds ago
+  remote: 192.168.146.137
+  remote: 192.168.146.138, known unicast only, 1 MAC, now
+  underlay: 3 KiB received, 1.21 MiB sent
+"""
+    )
+
+
+def test_settings_that_are_not_the_default(text: Text) -> None:
+    """Group, ageing, learning and maxaddress stand there when they are not the default; with a group, all get BUM."""
+    segment = msgspec.structs.replace(
+        BLUE,
+        group=IPv4Address("239.1.1.1"),
+        ageing=60,
+        learning=False,
+        maxaddress=64,
+        ports=(),
+        remotes=BLUE.remotes[2:],
+        traffic=QUIET,
+    )
+    assert text(msgspec.structs.replace(HOST, segments=(segment,))).partition("\n\n")[2] == (
+        "segment: blue\n"
+        "  vni: 5001\n"
+        "  group: 239.1.1.1\n"
+        "  ageing: 1 minute\n"
+        "  learning: off\n"
+        "  maxaddress: 64\n"
+        "  remote: 192.168.146.138, 1 MAC, now\n"
+    )
+
+
+def test_no_ageing(text: Text) -> None:
+    """Ageing 0 means that entries stay for ever."""
+    assert "  ageing: never\n" in text(
+        msgspec.structs.replace(HOST, segments=(msgspec.structs.replace(BLUE, ageing=0),))
+    )
+
+
+def test_refused_macs(text: Text) -> None:
+    """A port that has taught its limit says so, also when all else is zero."""
+    port = PortRow("tap-a", "blue", 0, Traffic(unlearned=7))
+    segment = msgspec.structs.replace(BLUE, ports=(port,))
+    assert "  port: tap-a, 7 source MACs not learned\n" in text(msgspec.structs.replace(HOST, segments=(segment,)))
+
+
+def test_faults_are_red() -> None:
+    """What does not work is red."""
+    assert any("\x1b[31mport tap-b: its device is gone\x1b[0m" in line for line in lines(HOST))
+
+
+def test_only_one_segment() -> None:
+    """With a name, the other segments are left out."""
+    both = msgspec.structs.replace(HOST, segments=(BLUE, msgspec.structs.replace(BLUE, name="red", vni=5002)))
+    assert [segment.name for segment in only(both, "red").segments] == ["red"]
+
+
+def test_segment_that_is_not_there() -> None:
+    """An unknown segment is an error that lists those there are."""
+    with pytest.raises(HostError, match="segment red does not exist on this host; it has: blue"):
+        only(HOST, "red")

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan: which changes, in which order, and why, for one thing at a time."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from vxnet.model import DOWN, FdbEntry, HostState, Port, Segment, Vtep
+from vxnet.plan import Actual, Change, kind_of, name_of, plan
+
+if TYPE_CHECKING:
+    from vxnet.plan import Value
+
+LOCAL, MOVED = IPv4Address("192.168.146.131"), IPv4Address("192.168.146.132")
+REMOTE, OTHER_REMOTE, GROUP = map(IPv4Address, ("192.168.146.136", "192.168.146.137", "239.1.1.1"))
+MAC, OTHER_MAC = "52:54:00:00:00:01", "52:54:00:00:00:02"
+
+VTEP = Vtep(local=LOCAL)
+BLUE = Segment(name="blue", vni=5001, remotes=(REMOTE,))
+RED = Segment(name="red", vni=5002)
+TAP_A, TAP_B = Port(device="tap-a", segment="blue"), Port(device="tap-b", segment="red")
+AT_PORT = FdbEntry(segment="blue", mac=MAC, port="tap-a")
+AT_REMOTE = FdbEntry(segment="blue", mac=OTHER_MAC, remote=REMOTE)
+HOST = HostState(vtep=VTEP, segments=(BLUE, RED), ports=(TAP_A, TAP_B), fdb=(AT_PORT, AT_REMOTE))
+
+
+def told(changes: tuple[Change, ...]) -> list[str]:
+    """Return changes as a person reads them."""
+    return [f"{change.action} {change.kind} {change.name}: {change.reason}" for change in changes]
+
+
+def broken(fault: str, *values: Value, of: HostState = HOST) -> Actual:
+    """Return a host where ``values`` do not work, for the reason ``fault``."""
+    state = HostState(
+        vtep=None if of.vtep in values else of.vtep,
+        segments=tuple(s for s in of.segments if s not in values),
+        ports=tuple(p for p in of.ports if p not in values),
+        fdb=tuple(e for e in of.fdb if e not in values),
+    )
+    return Actual(state, dict.fromkeys(values, fault))
+
+
+@pytest.mark.parametrize("state", [DOWN, HOST, HostState(vtep=VTEP)])
+def test_nothing_to_do(state: HostState) -> None:
+    """A host that is as it should be is not touched."""
+    assert plan(state, Actual(state)) == ()
+
+
+def test_order_of_the_file_says_nothing() -> None:
+    """The order of segments, ports and entries is no difference."""
+    turned = replace(HOST, segments=HOST.segments[::-1], ports=HOST.ports[::-1], fdb=HOST.fdb[::-1])
+    assert plan(turned, Actual(HOST)) == ()
+
+
+def test_from_nothing_the_root_comes_first() -> None:
+    """What is made stands on what is there: VTEP, segments, ports, static entries, in the file's order."""
+    changes = plan(HOST, Actual())
+    assert [change.value for change in changes] == [VTEP, BLUE, RED, TAP_A, TAP_B, AT_PORT, AT_REMOTE]
+    assert {(change.action, change.reason) for change in changes} == {("add", "not on this host yet")}
+    assert all((change.kind, change.name) == (kind_of(change.value), name_of(change.value)) for change in changes)
+
+
+def test_to_nothing_the_leaves_go_first() -> None:
+    """What goes leaves nothing hanging: static entries, ports, segments, VTEP; and all for one reason."""
+    changes = plan(DOWN, Actual(HOST))
+    assert [change.value for change in changes] == [AT_PORT, AT_REMOTE, TAP_A, TAP_B, BLUE, RED, VTEP]
+    assert {(change.action, change.reason) for change in changes} == {("remove", "vxnet goes down")}
+
+
+def test_names() -> None:
+    """A change is named by what a person calls the thing."""
+    assert [name_of(value) for value in (VTEP, BLUE, TAP_A, AT_PORT)] == [str(LOCAL), "blue", "tap-a", f"blue {MAC}"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"ageing": 60}, "ageing: 300 -> 60"),
+        ({"learning": False}, "learning: on -> off"),
+        ({"maxaddress": 8}, "maxaddress: 16384 -> 8"),
+        ({"remotes": (REMOTE, OTHER_REMOTE)}, f"remotes: {REMOTE} -> {REMOTE} {OTHER_REMOTE}"),
+        ({"remotes": ()}, f"remotes: {REMOTE} -> none"),
+        ({"remotes": (), "group": GROUP}, f"remotes: {REMOTE} -> none, group: none -> {GROUP}"),
+    ],
+)
+def test_settings_change_in_place(settings: dict[str, object], reason: str) -> None:
+    """Another setting of a segment is one change, which says what it was; nothing else is touched."""
+    desired = replace(HOST, segments=(replace(BLUE, **settings), RED))
+    assert told(plan(desired, Actual(HOST))) == [f"change segment blue: {reason}"]
+
+
+def test_things_that_come_and_go() -> None:
+    """Goes before comes; what goes is no longer wanted, what comes was not there."""
+    desired = replace(HOST, ports=(TAP_A, Port(device="tap-c", segment="red")), fdb=(AT_PORT,))
+    assert told(plan(desired, Actual(HOST))) == [
+        f"remove fdb blue {OTHER_MAC}: no longer in the desired state",
+        "remove port tap-b: no longer in the desired state",
+        "add port tap-c: not on this host yet",
+    ]
+
+
+def test_segment_goes_with_all_that_is_in_it() -> None:
+    """A segment that goes takes its ports and entries along, and leaves the others alone."""
+    desired = HostState(vtep=VTEP, segments=(RED,), ports=(TAP_B,))
+    assert [change.value for change in plan(desired, Actual(HOST))] == [AT_PORT, AT_REMOTE, TAP_A, BLUE]
+
+
+def test_port_moves_to_another_segment() -> None:
+    """A port that moves is taken off and attached again, and its static entry with it."""
+    moved, entry = replace(TAP_A, segment="red"), replace(AT_PORT, segment="red")
+    desired = replace(HOST, ports=(moved, TAP_B), fdb=(entry, AT_REMOTE))
+    assert told(plan(desired, Actual(HOST))) == [
+        f"remove fdb blue {MAC}: no longer in the desired state",
+        "remove port tap-a: segment: blue -> red",
+        "add port tap-a: segment: blue -> red",
+        f"add fdb red {MAC}: not on this host yet",
+    ]
+
+
+def test_entry_moves_to_another_place() -> None:
+    """A static entry that points elsewhere is written anew, and says from where to where."""
+    desired = replace(HOST, fdb=(replace(AT_PORT, port=None, remote=REMOTE), AT_REMOTE))
+    reason = f"port: tap-a -> none, remote: none -> {REMOTE}"
+    assert told(plan(desired, Actual(HOST))) == [f"remove fdb blue {MAC}: {reason}", f"add fdb blue {MAC}: {reason}"]
+
+
+def test_another_vni_renews_the_segment() -> None:
+    """Another VNI is another network: nothing of the segment stays, and other segments are not touched."""
+    desired = replace(HOST, segments=(replace(BLUE, vni=7), RED))
+    follows = "what it belongs to is made anew"
+    assert told(plan(desired, Actual(HOST))) == [
+        f"remove fdb blue {MAC}: {follows}",
+        f"remove fdb blue {OTHER_MAC}: {follows}",
+        f"remove port tap-a: {follows}",
+        "remove segment blue: vni: 5001 -> 7",
+        "add segment blue: vni: 5001 -> 7",
+        f"add port tap-a: {follows}",
+        f"add fdb blue {MAC}: {follows}",
+        f"add fdb blue {OTHER_MAC}: {follows}",
+    ]
+
+
+def test_vnis_change_places() -> None:
+    """Two segments can swap their VNIs: both are gone before the first comes."""
+    desired = replace(HOST, segments=(replace(BLUE, vni=RED.vni), replace(RED, vni=BLUE.vni)))
+    segments = [(c.action, c.name) for c in plan(desired, Actual(HOST)) if c.kind == "segment"]
+    assert segments == [("remove", "blue"), ("remove", "red"), ("add", "blue"), ("add", "red")]
+
+
+@pytest.mark.parametrize(
+    ("vtep", "reason"),
+    [(Vtep(local=MOVED), f"local: {LOCAL} -> {MOVED}"), (Vtep(local=LOCAL, dstport=8472), "dstport: 4789 -> 8472")],
+)
+def test_another_vtep_renews_all(vtep: Vtep, reason: str) -> None:
+    """Another address or UDP port is another VTEP: all is torn down for that reason, and built again."""
+    changes = plan(replace(HOST, vtep=vtep), Actual(HOST))
+    gone = [AT_PORT, AT_REMOTE, TAP_A, TAP_B, BLUE, RED, VTEP]
+    come = [vtep, BLUE, RED, TAP_A, TAP_B, AT_PORT, AT_REMOTE]
+    assert [(change.action, change.value) for change in changes] == [
+        *(("remove", value) for value in gone),
+        *(("add", value) for value in come),
+    ]
+    assert {change.reason for change in changes[: len(gone)]} == {reason}
+    assert changes[len(gone)].reason == reason
+
+
+# ---- what is there but does not work -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [VTEP, BLUE, TAP_B, AT_PORT, AT_REMOTE], ids=name_of)
+def test_broken_is_made_anew(value: Value) -> None:
+    """What is broken is made anew, for that reason, and what hangs on it stays as it is."""
+    changes = plan(HOST, broken("it is broken", value))
+    assert told(changes) == [f"add {kind_of(value)} {name_of(value)}: it is broken"]
+    assert changes[0].value == value
+
+
+def test_entries_of_a_broken_port_are_made_anew_with_it() -> None:
+    """A port that is made anew, perhaps in another slot, has its static entries written again; nothing is removed."""
+    assert told(plan(HOST, broken("its device is down", TAP_A, AT_PORT))) == [
+        "add port tap-a: its device is down",
+        f"add fdb blue {MAC}: its device is down",
+    ]
+
+
+def test_broken_and_not_wanted_goes() -> None:
+    """What is broken and not wanted is removed, for that reason."""
+    actual = broken("it is broken", BLUE, TAP_A, AT_PORT)
+    desired = HostState(vtep=VTEP, segments=(RED,), ports=(TAP_B,))
+    assert told(plan(desired, actual)) == [
+        f"remove fdb blue {OTHER_MAC}: no longer in the desired state",
+        f"remove fdb blue {MAC}: it is broken",
+        "remove port tap-a: it is broken",
+        "remove segment blue: it is broken",
+    ]
+
+
+def test_broken_and_changed() -> None:
+    """What is broken and should be different says both."""
+    desired = replace(HOST, segments=(replace(BLUE, ageing=60), RED))
+    assert told(plan(desired, broken("half made", BLUE))) == ["add segment blue: half made; ageing: 300 -> 60"]
+
+
+def test_broken_segment_with_another_vni_goes_whole() -> None:
+    """Nothing of a broken segment is taken into a network with another VNI, be it broken itself or not."""
+    desired = replace(HOST, segments=(replace(BLUE, vni=7), RED))
+    changes = plan(desired, broken("half made", BLUE, TAP_A, AT_PORT))
+    removed = [change.value for change in changes if change.action == "remove"]
+    added = [change.value for change in changes if change.action == "add"]
+    assert removed == [AT_REMOTE, AT_PORT, TAP_A, BLUE]
+    assert added == [replace(BLUE, vni=7), TAP_A, AT_PORT, AT_REMOTE]
+
+
+def test_broken_port_moves() -> None:
+    """A broken port that should be in another segment is taken off first."""
+    desired = replace(HOST, ports=(replace(TAP_A, segment="red"), TAP_B), fdb=(AT_REMOTE,))
+    changes = plan(desired, broken("its device is gone", TAP_A, AT_PORT))
+    assert told(changes) == [
+        f"remove fdb blue {MAC}: its device is gone",
+        "remove port tap-a: its device is gone",
+        "add port tap-a: its device is gone; segment: blue -> red",
+    ]
+
+
+@pytest.mark.parametrize("vtep", [Vtep(local=MOVED), Vtep(local=LOCAL, dstport=8472)])
+def test_broken_vtep_that_is_to_be_another_goes_first(vtep: Vtep) -> None:
+    """A broken VTEP is not left behind where another one is wanted, nor is anything that hangs on it."""
+    changes = plan(replace(HOST, vtep=vtep), broken("no program", VTEP))
+    assert [change.value for change in changes if change.action == "remove"] == [
+        *(AT_PORT, AT_REMOTE, TAP_A, TAP_B),
+        *(BLUE, RED),
+        VTEP,
+    ]
+    assert changes[6].reason == "no program"
+    assert changes[7].value == vtep
+
+
+def test_down_takes_broken_things_too() -> None:
+    """Down leaves nothing, broken or not."""
+    changes = plan(DOWN, broken("it is broken", VTEP, RED, TAP_B))
+    assert {change.action for change in changes} == {"remove"}
+    assert {change.value for change in changes} == {VTEP, BLUE, RED, TAP_A, TAP_B, AT_PORT, AT_REMOTE}
+
+
+def test_what_was_asked_for() -> None:
+    """What a host was asked to be is known from what is there, broken or not."""
+    for values in ((), (VTEP,), (BLUE, TAP_A, AT_PORT), (VTEP, BLUE, RED, TAP_A, TAP_B, AT_PORT, AT_REMOTE)):
+        assert plan(broken("it is broken", *values).asked_for(), Actual(HOST)) == ()
+
+
+def test_a_port_that_is_in_no_segment_was_not_asked_for() -> None:
+    """A port whose segment is gone is a remainder: it is nothing anybody asked for."""
+    stray = Port(device="tap-z", segment="")
+    assert Actual(HOST, {stray: "its segment is gone"}).asked_for() == HOST

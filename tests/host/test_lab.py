@@ -432,10 +432,9 @@ def topology(tmp_path: Path) -> Iterator[Path]:
 
 def vxnet_lab(*words: str | Path) -> subprocess.CompletedProcess[str]:
     """Run `vxnet lab` as a process."""
-    program = "from vxnet.cli.lab import app; app()"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(
-        (sys.executable, "-c", program, *map(str, words)), capture_output=True, text=True, check=False, env=env
+        (sys.executable, "-m", "vxnet", "lab", *map(str, words)), capture_output=True, text=True, check=False, env=env
     )
 
 

@@ -56,13 +56,8 @@ def test_up_again_changes_nothing(pair: Pair) -> None:
 
 def epoch_of(host: Host) -> int:
     """Return the number that is counted up when cached flows are voided."""
-    with host.node.enter():
-        from vxnet.datapath.kernel import find  # noqa: PLC0415
-
-        found = find(host.run_dir)
-        assert found
-        with found.maps:
-            return found.vtep.epoch
+    with host.found() as found:
+        return found.vtep.epoch
 
 
 GREEN = Segment(name="green", vni=30, group=GROUP)
@@ -197,7 +192,7 @@ def test_down_leaves_nothing(pair: Pair, daemon: str) -> None:
     host.down()
     assert host.remains() == []
     assert not host.run_dir.exists()
-    assert netns.processes([host.node.namespace]) == []
+    wait(lambda: not netns.processes([host.node.namespace]), "the daemon to be gone")
     wait(lambda: gone(set(programs.values()), maps), "programs and maps to go")
     assert not pair.a.ping(pair.b, timeout=0.1)
     assert pair.h2.actual().state.vtep, "the other host is none of its business"

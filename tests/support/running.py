@@ -26,7 +26,8 @@ from vxnet.daemon import control
 from vxnet.datapath import libbpf, report, vxlandev
 from vxnet.datapath.actual import read
 from vxnet.datapath.devices import all_group_routes, bpf_filters, devices
-from vxnet.datapath.kernel import ACCESS, HANDLE, OVERLAY, UNDERLAY
+from vxnet.datapath.kernel import ACCESS, HANDLE, OVERLAY, UNDERLAY, find
+from vxnet.datapath.slots import Slots
 from vxnet.lab import Lab
 from vxnet.lab.wait import wait_until
 from vxnet.model import HostState, Port, Segment, Vtep
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from vxnet.datapath.kernel import Found
     from vxnet.datapath.report import FdbRow, Overview
     from vxnet.lab import Node
     from vxnet.plan import Actual, Change
@@ -106,6 +108,22 @@ class Host:
         return (self.run_dir / control.LOG).read_text()
 
     # ---- as the kernel has it ----
+
+    @contextlib.contextmanager
+    def found(self) -> Iterator[Found]:
+        """Look at the maps themselves."""
+        with self.node.enter():
+            found = find(self.run_dir)
+        assert found
+        with found.maps:
+            yield found
+
+    @staticmethod
+    def name_of(found: Found, member: int) -> str:
+        """Return what a member of the maps is: a port by its device, a tunnel by its segment."""
+        slots = Slots(found.maps)
+        value = slots.members[member]
+        return (value.name or slots.domains[value.domain].name).decode()
 
     def actual(self) -> Actual:
         """Return what this host is."""

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vxnet.errors import HostError, VxnetError
+from vxnet.cli.options import Json
+from vxnet.cli.output import columns, print_json, print_lines
+from vxnet.errors import HostError
 from vxnet.lab.lab import Lab
 from vxnet.lab.netns import exists, require_root
 from vxnet.lab.node import Node
@@ -34,19 +33,17 @@ COLUMNS = ("name", "role", "up", "addresses", "gateway", "host", "device", "name
 @app.command()
 def up(topology: TopologyFile, echo: Echo = False) -> None:
     """Build the lab: all of it, or nothing if something fails."""
-    with _one_line_errors():
-        lab = Lab.load(topology, echo=print if echo else None)
-        if echo or not sys.stderr.isatty():
-            lab.up()
-        else:
-            _up_with_progress(lab)
+    lab = Lab.load(topology, echo=print if echo else None)
+    if echo or not sys.stderr.isatty():
+        lab.up()
+    else:
+        _up_with_progress(lab)
 
 
 @app.command()
 def down(topology: TopologyFile, echo: Echo = False) -> None:
     """End everything that runs in the lab and remove it, also one that is half built or gone already."""
-    with _one_line_errors():
-        Lab.load(topology, echo=print if echo else None).down()
+    Lab.load(topology, echo=print if echo else None).down()
 
 
 @app.command(
@@ -62,36 +59,31 @@ def exec_(
 
     The command takes this one's place: terminal, signals and exit code are its own.
     """
-    with _one_line_errors():
-        words = command[1:] if command[0] == "--" else command
-        if not words:
-            raise HostError(f"what to run in {node}? vxnet lab exec {topology} {node} -- COMMAND...")
-        require_root()
-        place = Lab.load(topology)[node]
-        if not exists(place.namespace):
-            raise HostError(f"{node} is not up; build the lab: vxnet lab up {topology}")
-        with place.enter():
-            sys.stdout.flush()
-            try:
-                os.execvp(words[0], words)  # noqa: S606 - to run a command is what was asked for
-            except OSError as error:
-                raise HostError(f"{node}: cannot run {words[0]}: {error.strerror}") from None
+    words = command[1:] if command[0] == "--" else command
+    if not words:
+        raise HostError(f"what to run in {node}? vxnet lab exec {topology} {node} -- COMMAND...")
+    require_root()
+    place = Lab.load(topology)[node]
+    if not exists(place.namespace):
+        raise HostError(f"{node} is not up; build the lab: vxnet lab up {topology}")
+    with place.enter():
+        sys.stdout.flush()
+        try:
+            os.execvp(words[0], words)  # noqa: S606 - to run a command is what was asked for
+        except OSError as error:
+            raise HostError(f"{node}: cannot run {words[0]}: {error.strerror}") from None
 
 
 @app.command("list")
-def list_(
-    topology: TopologyFile, as_json: Annotated[bool, typer.Option("--json", help="Print JSON rows.")] = False
-) -> None:
+def list_(topology: TopologyFile, as_json: Json = False) -> None:
     """Show the nodes of the lab: role, addresses, and whether they are up."""
-    with _one_line_errors():
-        rows = [_row(node) for node in Lab.load(topology)]
+    rows = [_row(node) for node in Lab.load(topology)]
     if as_json:
-        print(json.dumps(rows, indent=2))
-        return
-    table = [[name.upper() for name in COLUMNS], *([_cell(row[name]) for name in COLUMNS] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        print_json(rows)
+    else:
+        print_lines(
+            columns([[name.upper() for name in COLUMNS], *([_cell(row[name]) for name in COLUMNS] for row in rows)])
+        )
 
 
 def _row(node: Node) -> dict[str, str | bool | list[str]]:
@@ -125,13 +117,3 @@ def _up_with_progress(lab: Lab) -> None:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(f"lab {lab.name}", total=None)
         lab.up(lambda done, total: bar.update(task, completed=done, total=total))
-
-
-@contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """An error a person can meet is one line on stderr and exit code 1."""
-    try:
-        yield
-    except VxnetError as error:
-        print(f"vxnet: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None

@@ -37,6 +37,10 @@ class Slots:
                 self.members[slot] = member
         self._by_segment = {domain.name.decode(): slot for slot, domain in self.domains.items()}
         self._tunnels = {m.domain: slot for slot, m in self.members.items() if m.kind == MEMBER_TUNNEL}
+        self._ports: dict[int, set[int]] = {}
+        for slot, member in self.members.items():
+            if member.kind == MEMBER_PORT:
+                self._ports.setdefault(member.domain, set()).add(slot)
         self._by_device = {m.name.decode(): slot for slot, m in self.members.items() if m.kind == MEMBER_PORT}
 
     def domain_of(self, segment: str) -> int | None:
@@ -53,7 +57,7 @@ class Slots:
 
     def ports_of(self, domain: int) -> list[int]:
         """Return the ports of a domain, in the order of their slots."""
-        return sorted(s for s, m in self.members.items() if m.kind == MEMBER_PORT and m.domain == domain)
+        return sorted(self._ports.get(domain, ()))
 
     def put_domain(self, slot: int | None, domain: Domain) -> int:
         """Write a domain into ``slot`` or a free one; return the slot."""
@@ -72,6 +76,7 @@ class Slots:
         self.members[slot] = member
         if member.kind == MEMBER_PORT:
             self._by_device[member.name.decode()] = slot
+            self._ports.setdefault(member.domain, set()).add(slot)
         else:
             self._tunnels[member.domain] = slot
         return slot
@@ -89,6 +94,7 @@ class Slots:
         self._lowest["members"] = min(self._lowest["members"], slot)
         if member.kind == MEMBER_PORT:
             self._by_device.pop(member.name.decode(), None)
+            self._ports[member.domain].discard(slot)
         else:
             self._tunnels.pop(member.domain, None)
 

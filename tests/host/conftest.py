@@ -24,4 +24,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 def pair(running: Pair) -> Pair:
     """Return the pair, up, and as it is drawn in tests/support/running.py, whatever the test before did to it."""
     running.up()
+    for host in (running.h1, running.h2):
+        host.forget()
     return running

@@ -8,13 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
-from tests.support.running import DAEMON, GROUP, Host, Pair, change, end, wait
+from tests.support.running import DAEMON, GROUP, Host, Pair, by_hand, change, end, wait
 from tests.support.stream import Stream
+from vxnet.daemon.keeper import Keeper
+from vxnet.errors import KernelError
 from vxnet.model import FdbEntry, HostState
 
 if TYPE_CHECKING:
@@ -43,11 +46,16 @@ def test_forwarding_goes_on_without_the_daemon(pair: Pair, number: signal.Signal
             host.up(state)
         stream.flows()
         after = pair.h1.fdb()
-        assert pair.h1.maps() == maps, "the new programs use the maps that were there"
+        assert lasting(pair.h1.maps()) == lasting(maps), "the new programs use the maps that were there"
         assert pair.h1.programs() != programs, "the new daemon has put its own programs in their place"
-        assert before.keys() - {MAC} == after.keys()
+        assert before.keys() - {MAC} <= after.keys()
         assert received(pair.h1, "tap-a") > traffic
     assert stream.lost == set()
+
+
+def lasting(maps: dict[int, str]) -> dict[int, str]:
+    """Return the maps that are more than a cache."""
+    return {map_id: name for map_id, name in maps.items() if name not in {"tx_flows", "rx_flows"}}
 
 
 def received(host: Host, device: str) -> int:
@@ -71,20 +79,20 @@ def test_ages_and_counters_are_kept(pair: Pair) -> None:
     assert received(pair.h1, "tap-c") >= packets
 
 
-def test_memberships_outlive_the_daemon(pair: Pair) -> None:
+def test_memberships_outlive_the_daemon(pair: Pair, tmp_path: Path) -> None:
     """With both daemons dead the hosts are in the group, and what is flooded to it arrives."""
     for host in (pair.h1, pair.h2):
         host.kill()
     assert (pair.h1.groups(), pair.h2.groups()) == ({GROUP}, {GROUP})
-    with pair.h1.node.capture("eth0", pair.h1.run_dir / "flood.pcap", matching=f"dst {GROUP}") as capture:
+    with pair.h1.node.capture("eth0", tmp_path / "flood.pcap", matching=f"dst {GROUP}") as capture:
         for vm in (pair.c, pair.d):
             vm.ip("neigh flush all")
         assert pair.c.ping(pair.d)
-    assert len(capture.packets()) >= 1
+    assert ("20", str(GROUP)) in capture.fields("vxlan.vni", "ip.dst", matching="arp")
 
 
 def test_a_daemon_without_a_file_keeps_what_is_there(pair: Pair, started: Started) -> None:
-    """A daemon that is given no file adopts: it changes nothing, not even what is broken for the moment, but repairs."""
+    """A daemon that is given no file adopts: it takes nothing away, and repairs what is broken."""
     pair.h1.kill()
     pair.h1.node.ip("link set tap-a down")
     pair.h1.node.run("tc qdisc delete dev tap-c clsact")
@@ -96,7 +104,28 @@ def test_a_daemon_without_a_file_keeps_what_is_there(pair: Pair, started: Starte
     assert pair.c.ping(pair.d)
 
 
-# ---- one daemon for one run directory ----------------------------------------------------------------------------------
+def test_a_failure_in_the_middle_is_undone(pair: Pair, tmp_path: Path) -> None:
+    """When the kernel refuses a change half-way, everything is as it was before the keeper returns."""
+    host = Host(pair.h1.node, tmp_path, "k")
+    assert pair.one.vtep
+    red = replace(pair.one.segments[1], group=GROUP + 50)
+    good = HostState(vtep=replace(pair.one.vtep, dstport=8490), segments=(red,))
+    more = tuple(replace(red, name=f"s{n}", vni=100 + n, group=GROUP + n) for n in range(1, 4))
+    pair.h1.node.run("sysctl -qw net.ipv4.igmp_max_memberships=2")
+    with host.node.enter():
+        keeper = Keeper(host.run_dir)
+        keeper.bring(good)
+        with pytest.raises(KernelError, match=r"raise net\.ipv4\.igmp_max_memberships"):
+            keeper.bring(replace(good, segments=more))
+        assert host.changes(good) == ()
+        assert GROUP + 50 in host.groups()
+        assert GROUP + 1 not in host.groups()
+        keeper.down()
+    pair.h1.node.run("sysctl -qw net.ipv4.igmp_max_memberships=20")
+    assert "vxnet8490" not in pair.h1.node.ip("link")
+
+
+# ---- one daemon for one run directory ------------------------------------------------------------------------------
 
 
 def test_a_second_daemon_is_refused(pair: Pair) -> None:
@@ -210,9 +239,7 @@ def test_systemd_is_told_when_it_forwards(pair: Pair, started: Started) -> None:
     """READY comes once the host forwards as its file asks; SIGTERM ends it in order, and takes nothing away."""
     pair.h1.down()
     process = started(pair.h1, pair.one)
-    told: list[str] = []
-    wait(lambda: told.extend(started.told()) or told, "it to be ready")
-    assert told == ["READY=1"]
+    wait(lambda: started.told() == ["READY=1"], "it to be ready")
     assert pair.a.ping(pair.b)
     end(process.pid, signal.SIGTERM)
     assert process.wait() == 0
@@ -227,21 +254,36 @@ def test_it_starts_with_what_is_there(pair: Pair, started: Started) -> None:
     missing = replace(pair.one.ports[0], device="late0")
     busy = replace(pair.one.ports[0], device="late1")
     wanted = replace(pair.one, ports=(missing, busy, *pair.one.ports), fdb=(static(missing.device),))
-    pair.h1.node.ip("link add br9 type bridge")
-    pair.h1.node.ip("link add late1 type veth peer name late2")
-    pair.h1.node.ip("link set late1 master br9")
-    started(pair.h1, wanted)
-    wait(lambda: "READY=1" in started.told(), "it to be ready")
-    assert pair.a.ping(pair.b)
-    assert "ports[0].device: device late0 does not exist; it is attached as soon as it can be" in pair.h1.log()
-    assert "ports[1].device: device late1 is busy: it belongs to br9" in pair.h1.log()
-    assert {port.device for port in pair.h1.actual().state.ports} == {"tap-a", "tap-c"}
-    pair.h1.node.ip("link set late1 nomaster")
-    pair.h1.node.ip("link add late0 type veth peer name late3")
-    wait(lambda: pair.h1.changes(wanted) == (), "them to be attached")
-    assert pair.h1.fdb("blue")[MAC].port == "late0"
-    for device in ("late0", "late1", "br9"):
-        pair.h1.node.ip(f"link delete {device}")
+    deeds = ("link add br9 type bridge", "link add late1 type veth peer name late2", "link set late1 master br9")
+    with by_hand(pair.h1.node, *deeds, undo=("link delete late1",)):
+        started(pair.h1, wanted)
+        wait(lambda: "READY=1" in started.told(), "it to be ready")
+        assert pair.a.ping(pair.b)
+        assert "ports[0].device: device late0 does not exist; it is attached as soon as it can be" in pair.h1.log()
+        assert "ports[1].device: device late1 is busy: it belongs to br9" in pair.h1.log()
+        assert {port.device for port in pair.h1.actual().state.ports} == {"tap-a", "tap-c"}
+        pair.h1.node.ip("link delete br9")
+        with by_hand(pair.h1.node, "link add late0 type veth peer name late3", undo=("link delete late0",)):
+            wait(lambda: pair.h1.changes(wanted) == (), "them to be attached")
+            assert pair.h1.fdb("blue")[MAC].port == "late0"
+
+
+SLOW_END = """
+import time
+from pathlib import Path
+unlink = Path.unlink
+Path.unlink = lambda path, missing_ok=False: (path.exists() and time.sleep(1.5), unlink(path, missing_ok))[1]
+"""
+
+
+def test_down_waits_for_its_end(pair: Pair, started: Started) -> None:
+    """However long a daemon takes to end: after `vxnet down` it cannot take the next one's socket away."""
+    pair.h1.kill(signal.SIGTERM)
+    process = started(pair.h1, pair.one, code=SLOW_END)
+    pair.h1.down()
+    pair.h1.up(pair.one)
+    assert process.wait() == 0
+    assert pair.h1.pid not in {0, process.pid}
 
 
 def static(device: str) -> FdbEntry:
@@ -285,7 +327,11 @@ def test_the_sweep_frees_what_has_aged_out(pair: Pair, started: Started) -> None
     wait(lambda: pair.h1.fdb("blue") == {}, "the entries to expire")
     wait(lambda: "tap-a" not in taught(pair.h1), "the count to be set right")
     assert entries(pair.h1) == {pair.c.mac, pair.d.mac}, "only what has expired was freed"
-    assert taught(pair.h1) == {"tap-c": 1, "red": 1}
+    with pair.h1.found() as found:
+        learned = found.maps.learned
+        for place, count in learned.items():
+            learned.put(place, c_uint32(count.value + 6))
+    wait(lambda: taught(pair.h1) == {"tap-c": 1, "red": 1}, "the counts to be set right")
     assert pair.a.ping(pair.b)
 
 

@@ -72,7 +72,7 @@ GREEN = Segment(name="green", vni=30, group=GROUP)
         {"learning": False},
         {"vni": 11},
     ],
-    ids=lambda settings: "+".join(settings),
+    ids="+".join,
 )
 def test_a_changed_segment_leaves_the_others_alone(pair: Pair, settings: dict[str, object]) -> None:
     """While a segment changes in any way, another one loses no packet and forgets nothing."""
@@ -180,7 +180,7 @@ def test_a_relative_run_dir(pair: Pair, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("daemon", ["running", "killed"])
 def test_down_leaves_nothing(pair: Pair, daemon: str) -> None:
-    """With or without its daemon, down takes away programs, maps, device, routes, memberships, files, and the daemon."""
+    """With or without its daemon, down takes away programs, maps, device, routes, memberships, files, and daemon."""
     host = pair.h1
     assert host.remains() != []
     assert host.groups() == {GROUP}
@@ -193,7 +193,7 @@ def test_down_leaves_nothing(pair: Pair, daemon: str) -> None:
     assert host.remains() == []
     assert not host.run_dir.exists()
     wait(lambda: not netns.processes([host.node.namespace]), "the daemon to be gone")
-    wait(lambda: gone(set(programs.values()), maps), "programs and maps to go")
+    wait(lambda: gone(programs.values(), maps), "programs and maps to go")
     assert not pair.a.ping(pair.b, timeout=0.1)
     assert pair.h2.actual().state.vtep, "the other host is none of its business"
 

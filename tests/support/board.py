@@ -10,10 +10,12 @@ when the write returns.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import Counter
+from contextlib import contextmanager
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,18 +25,19 @@ from vxnet.datapath.kernel import find
 from vxnet.datapath.report import overview
 from vxnet.datapath.slots import Slots
 from vxnet.drops import DROP_REASONS
+from vxnet.lab import Lab
+from vxnet.model import DOWN, HostState, Port, Segment, Vtep
 from vxnet.packet import ethernet, ip
 from vxnet.plan import plan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from vxnet.datapath.kernel import Found
     from vxnet.datapath.maps import Maps
     from vxnet.datapath.report import Overview
     from vxnet.drops import DropReason
-    from vxnet.lab import Lab
-    from vxnet.model import HostState
     from vxnet.plan import Change
 
 LOCAL = IPv4Address("192.168.146.131")
@@ -45,6 +48,16 @@ REMOTES = tuple(map(IPv4Address, ("192.168.146.136", "192.168.146.137", "10.9.9.
 PORTS = ("tap0", "tap1", "tap2", "tap3")
 UNDERLAY = "under"
 UNDERLAY_MAC = "02:aa:00:00:00:83"
+
+BLUE = Segment(name="blue", vni=10, remotes=REMOTES[:2])
+GREEN = Segment(name="green", vni=20, group=IPv4Address("239.1.1.1"))
+
+
+def host_state(*ports: str, segments: tuple[Segment, ...] = (BLUE, GREEN), **more: Any) -> HostState:
+    """Return a state with ``ports`` in the first segment."""
+    attached = tuple(Port(device=device, segment=segments[0].name) for device in ports)
+    return HostState(vtep=Vtep(local=LOCAL), segments=segments, ports=attached, **more)
+
 
 _NOISE = frozenset({ip.ICMP, 2})
 """What the host itself sends over the underlay: ICMP errors, and IGMP's reports of groups."""
@@ -69,6 +82,15 @@ class Heard(msgspec.Struct, frozen=True):
     def count(self) -> int:
         """How many copies there are in all."""
         return self.copies.total() + len(self.packets)
+
+
+@contextmanager
+def open_board(name: str, folder: Path) -> Iterator[Board]:
+    """A board in a lab of its own, for as long as the ``with`` block lasts; nothing of it is left behind."""
+    with Lab.unique(name) as lab:
+        board = Board(lab, folder / "run")
+        yield board
+        board.bring(DOWN)
 
 
 class Board:
@@ -121,6 +143,11 @@ class Board:
         """Return what `vxnet show` has of it."""
         with self.host.enter():
             return overview(self.run_dir)
+
+    def index(self, device: str) -> int:
+        """Return the number of a device of the host."""
+        with self.host.enter():
+            return socket.if_nametoindex(device)
 
     def sweep(self) -> int:
         """Let it free what has aged out."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """vxnet on the hosts of a lab, used as a person uses it, and looked at as the kernel has it.
 
-    a --tap-a-.                                         .-tap-b-- b     blue, VNI 10, remotes
-               [ h1 ] eth0 ---------------- eth0 [ h2 ]
-    c --tap-c-'                                         '-tap-d-- d     red, VNI 20, group 239.1.1.1
+a --tap-a-.                                         .-tap-b-- b     blue, VNI 10, remotes
+           [ h1 ] eth0 ---------------- eth0 [ h2 ]
+c --tap-c-'                                         '-tap-d-- d     red, VNI 20, group 239.1.1.1
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import sys
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -35,15 +34,18 @@ from vxnet.plan import plan
 from vxnet.sources import hostfile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import subprocess
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from vxnet.datapath.kernel import Found
+    from vxnet.datapath.layout import Member
     from vxnet.datapath.report import FdbRow, Overview
     from vxnet.lab import Node
     from vxnet.plan import Actual, Change
 
 GROUP = IPv4Address("239.1.1.1")
+_LOCAL_GROUPS = IPv4Network("224.0.0.0/24")
 CLI = (sys.executable, "-m", "vxnet.cli.main")
 DAEMON = (sys.executable, "-m", "vxnet.daemon.main")
 
@@ -104,8 +106,13 @@ class Host:
         assert self.pid == 0
 
     def log(self) -> str:
-        """Return what the daemon has said."""
+        """Return what the daemon has said since the test began."""
         return (self.run_dir / control.LOG).read_text()
+
+    def forget(self) -> None:
+        """Empty the daemon's log."""
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(self.run_dir / control.LOG, 0)
 
     # ---- as the kernel has it ----
 
@@ -124,6 +131,11 @@ class Host:
         slots = Slots(found.maps)
         value = slots.members[member]
         return (value.name or slots.domains[value.domain].name).decode()
+
+    @staticmethod
+    def members(found: Found) -> list[Member]:
+        """Return all ports and tunnels."""
+        return list(Slots(found.maps).members.values())
 
     def actual(self) -> Actual:
         """Return what this host is."""
@@ -151,30 +163,31 @@ class Host:
             present = devices()
             for index, priority in bpf_filters((ACCESS, UNDERLAY, OVERLAY)):
                 program = libbpf.program_by_id(libbpf.tc_query(index, HANDLE, priority) or 0)
-                assert program
-                found[present.by_index[index].name, program.name] = program.id
+                if program and index in present.by_index:  # it is not, if it went while we looked
+                    found[present.by_index[index].name, program.name] = program.id
         return found
 
-    def maps(self) -> set[int]:
-        """Return the ids of the maps of those programs."""
-        programs = filter(None, map(libbpf.program_by_id, self.programs().values()))
-        return {map_id for program in programs for map_id in program.map_ids}
+    def maps(self) -> dict[int, str]:
+        """Return the maps of those programs, their names by their ids."""
+        names = {}
+        for program in filter(None, map(libbpf.program_by_id, self.programs().values())):
+            for map_id in program.map_ids:
+                if found := libbpf.map_by_id(map_id):
+                    names[map_id] = found[0]
+                    os.close(found[1])
+        return names
 
     def groups(self, device: str = "eth0") -> set[IPv4Address]:
-        """Return the groups that the host has joined on a device, but 224.0.0.1, which it is in by being a host."""
-        joined: dict[str, set[IPv4Address]] = {}
-        for line in self.node.run("cat", "/proc/net/igmp").stdout.splitlines()[1:]:
-            words = line.split()
-            if words[0].isdecimal():
-                groups = joined.setdefault(words[1], set())
-            else:
-                groups.add(IPv4Address(bytes.fromhex(words[0])[::-1]))
-        return joined.get(device, set()) - {IPv4Address("224.0.0.1")}
+        """Return the groups that the host is in on a device, but those every host or bridge is in (224.0.0.0/24)."""
+        rows = json.loads(self.node.ip("-4", "-j", "maddress", "show", "dev", device))
+        groups = {IPv4Address(group["address"]) for row in rows for group in row["maddr"]}
+        return {group for group in groups if group not in _LOCAL_GROUPS}
 
     def routes(self, device: str = "eth0") -> list[tuple[IPv4Address, int]]:
         """Return (group, metric) of the routes that vxnet has added."""
         with self.node.enter():
-            return all_group_routes(devices().by_name[device].index)
+            index = devices().by_name[device].index
+            return [(group, metric) for group, at, metric in all_group_routes() if at == index]
 
     def vnis(self) -> set[int]:
         """Return the VNIs that the host's VXLAN devices take from the wire."""
@@ -184,7 +197,9 @@ class Host:
 
     def remains(self) -> list[str]:
         """Return what there is of any vxnet in the namespace, in the words of iproute2."""
-        links = [link["ifname"] for link in json.loads(self.node.ip("-j", "link")) if link["ifname"].startswith("vxnet")]
+        links = [
+            link["ifname"] for link in json.loads(self.node.ip("-j", "link")) if link["ifname"].startswith("vxnet")
+        ]
         qdiscs = self.node.run("tc qdisc show").stdout.splitlines()
         clsacts = [line for line in qdiscs if "clsact" in line]
         return links + clsacts + self.node.ip("route show proto 247").splitlines() + list(map(str, self.groups()))
@@ -243,6 +258,18 @@ def pair_in(folder: Path, prefix: str) -> Iterator[Pair]:
         pair.down()
 
 
+@contextlib.contextmanager
+def by_hand(node: Node, *deeds: str, undo: tuple[str, ...]) -> Iterator[None]:
+    """Do something to a host with iproute2, and undo it whatever happens then; there may be nothing left to undo."""
+    for deed in deeds:
+        node.ip(deed)
+    try:
+        yield
+    finally:
+        for deed in undo:
+            node.run(f"ip {deed}", check=False)
+
+
 def end(pid: int, number: signal.Signals) -> None:
     """Send a process a signal that ends it, and wait until it has ended."""
     assert pid
@@ -254,7 +281,7 @@ def end(pid: int, number: signal.Signals) -> None:
         os.close(fd)
 
 
-def gone(programs: set[int], maps: set[int]) -> bool:
+def gone(programs: Iterable[int], maps: Iterable[int]) -> bool:
     """Tell whether the kernel has none of these programs and maps any more."""
     left = {n for n in programs if libbpf.program_by_id(n)}
     for map_id in maps:

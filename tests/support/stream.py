@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbered UDP packets from one node of a lab to another, a thousand a second: which of them were lost?"""
+"""Numbered UDP packets from one node of a lab to another, a thousand a second, and which of them were lost."""
 
 from __future__ import annotations
 

@@ -12,8 +12,6 @@ from collections import Counter
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from hypothesis import event
-
 from tests.support.board import UNDERLAY_MAC, Board, next_hop_mac
 from tests.support.tenant_frames import KNOWN, raw_macs
 from vxnet.datapath.layout import FDB_STATIC, MEMBER_PORT, FdbKey
@@ -113,7 +111,6 @@ class Twins:
         assert drops - self._drops == Counter([expected.drop] if expected.drop else [])
         self._drops = drops
         self._compare_fdb()
-        event(str(expected.drop or (f"{len(expected.copies)} copies" if expected.ours else "left to the host")))
 
     def _compare_packets(self, copies: list[ToUnderlay], packets: list[bytes]) -> None:
         wanted, seen = [], []

@@ -120,7 +120,7 @@ def underlay_packets(draw: st.DrawFn, vnis: Sequence[int]) -> UnderlayPacket:
     return UnderlayPacket(
         src=draw(_SOURCES),
         dst=draw(_DESTINATIONS),
-        vni=draw(mostly(12, vnis, (0, 99, *VNIS))),
+        vni=draw(mostly(12, vnis or VNIS, (0, 99, *VNIS))),
         inner=draw(tenant_frames()),
         **odd,
     )

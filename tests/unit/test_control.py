@@ -116,7 +116,10 @@ def test_steps_are_told_until_done(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
-        ((STEP, Failed("ports[0].device: device tap-a does not exist")), "ports[0].device: device tap-a does not exist"),
+        (
+            (STEP, Failed("ports[0].device: device tap-a does not exist")),
+            "ports[0].device: device tap-a does not exist",
+        ),
         ((STEP,), "ended before it was done; see .*vxnetd.log"),
         ((), "ended before it was done"),
     ],

@@ -22,7 +22,7 @@ def states(draw: st.DrawFn) -> HostState:
     """Draw a state that a source may yield, out of few names, so that two of them have much in common."""
     if draw(st.integers(0, 9)) == 0:
         return DOWN
-    vnis = draw(st.permutations((10, 20, 30)))
+    vnis = draw(st.permutations([10, 20, 30]))
     segments = [
         Segment(
             name=name,
@@ -35,7 +35,10 @@ def states(draw: st.DrawFn) -> HostState:
         if draw(st.booleans())
     ]
     names = [segment.name for segment in segments]
-    ports = [Port(device=d, segment=draw(st.sampled_from(names))) for d in DEVICES if names and draw(st.booleans())]
+    ports: list[Port] = []
+    for device in DEVICES:
+        if names and draw(st.booleans()):
+            ports.append(Port(device=device, segment=draw(st.sampled_from(names))))
     fdb = []
     for segment in names:
         places = [{"port": port.device} for port in ports if port.segment == segment] + [{"remote": ADDRESSES[2]}]
@@ -105,7 +108,7 @@ def hangs_on(value: Value, gone: Value) -> bool:
     match value, gone:
         case _, Vtep():
             return not isinstance(value, Vtep)
-        case (Port() | FdbEntry()), Segment():
+        case ((Port() | FdbEntry()), Segment()):
             return value.segment == gone.name
         case FdbEntry(), Port():
             return value.port == gone.device

@@ -89,7 +89,7 @@ class Keeper:
         """Let every cached flow be looked up again: a route or a next hop has changed."""
         self._datapath.touch()
 
-    def down(self, progress: Callable[[Change], None]) -> None:
+    def down(self, progress: Callable[[Change], None] = lambda _: None) -> None:
         """Take everything away."""
         self._apply(DOWN, progress)
         self._desired = DOWN

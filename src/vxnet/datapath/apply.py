@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from vxnet.datapath import devices as net
 from vxnet.datapath import ports, segments, static, vtep
 from vxnet.datapath.kernel import find, require_root
 from vxnet.datapath.parts import Parts
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from vxnet.datapath.devices import Devices
     from vxnet.datapath.maps import Maps
     from vxnet.plan import Change
 
@@ -34,6 +36,7 @@ class Datapath:
         require_root()
         self._run_dir = run_dir
         self._parts: Parts | None = None
+        self._present: Devices | None = None
         if found := find(run_dir):
             with found.maps:
                 self._parts = Parts.loaded(run_dir, found.maps)
@@ -49,7 +52,8 @@ class Datapath:
 
         What was done before an error stays done; the next plan goes on from there.
         """
-        orphans = False
+        orphans = recount = False
+        self._present = None
         try:
             for change in changes:
                 progress(change)
@@ -62,8 +66,10 @@ class Datapath:
                     self.sweep(time.monotonic_ns())
                     orphans = False
                 self._make(change)
+                # It may stand where an entry was learned, which its place has not taught any more.
+                recount |= change.kind == "fdb"
         finally:
-            if orphans:
+            if orphans or recount:
                 self.sweep(time.monotonic_ns())
             self.touch()
 
@@ -83,7 +89,7 @@ class Datapath:
             case Segment() as value:
                 segments.add(self._there(), value)
             case Port() as value:
-                ports.add(self._there(), value)
+                ports.add(self._there(), value, self._devices())
             case FdbEntry() as value:
                 static.add(self._there(), value)
 
@@ -98,6 +104,12 @@ class Datapath:
             case Vtep():
                 vtep.remove(self._there())
                 self._parts = None
+
+    def _devices(self) -> Devices:
+        """Return the devices, which are read once for all ports of a plan."""
+        if self._present is None:
+            self._present = net.devices()
+        return self._present
 
     def _there(self) -> Parts:
         if self._parts is None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from contextlib import contextmanager
@@ -85,6 +86,18 @@ def devices() -> Devices:
     return Devices({device.index: device for device in found}, {device.name: device for device in found})
 
 
+def device(index: int) -> Device | None:
+    """Read one, but for its addresses; None if it is gone. However many there are, it takes the same time."""
+    with netlink("reading a network device") as ip:
+        try:
+            (link,) = ip.get_links(index)
+        except NetlinkError as error:
+            if error.code == errno.ENODEV:
+                return None
+            raise
+    return _device(link, [])
+
+
 def _device(link: Any, addresses: list[IPv4Address]) -> Device:  # noqa: ANN401  (pyroute2 has no types)
     info = link.get("linkinfo")
     kind = (info.get("kind") if info else "") or ""
@@ -133,11 +146,14 @@ def delete(index: int) -> None:
 def remove_empty_clsact(index: int) -> None:
     """Take away the device's clsact qdisc if no program of anybody is left on it."""
     with netlink("removing clsact") as ip:
-        if not any(q.get("kind") == "clsact" for q in ip.get_qdiscs(index=index)):
-            return
         sides = (_CLSACT_INGRESS, _CLSACT_EGRESS)
-        if not any(True for side in sides for _ in ip.get_filters(index=index, parent=side)):
+        if any(True for side in sides for _ in ip.get_filters(index=index, parent=side)):
+            return
+        try:
             ip.tc("del", "clsact", index=index, parent=0xFFFFFFF1, handle=_CLSACT)
+        except NetlinkError as error:
+            if error.code not in {errno.ENOENT, errno.EINVAL, errno.ENODEV}:  # it is not there
+                raise
 
 
 def bpf_filters(names: tuple[str, ...]) -> list[tuple[int, int]]:
@@ -182,15 +198,15 @@ def _group_route(group: IPv4Address, underlay: int, metric: int) -> dict[str, st
 
 def group_routes(underlay: int, metric: int) -> frozenset[IPv4Address]:
     """Return the groups that have a route of this metric, ours, to the device ``underlay``."""
-    return frozenset(group for group, its_metric in all_group_routes(underlay) if its_metric == metric)
+    return frozenset(group for group, *place in all_group_routes() if place == [underlay, metric])
 
 
-def all_group_routes(underlay: int) -> list[tuple[IPv4Address, int]]:
-    """Return (group, metric) of every route to the device ``underlay`` that a VTEP of vxnet has added."""
+def all_group_routes() -> list[tuple[IPv4Address, int, int]]:
+    """Return (group, index of its device, metric) of every route that a VTEP of vxnet has added."""
     with netlink("reading the routes") as ip:
         return [
-            (IPv4Address(route.get("dst")), route.get("priority") or 0)
-            for route in ip.get_routes(family=socket.AF_INET, oif=underlay, proto=ROUTE_PROTOCOL)
+            (IPv4Address(route.get("dst")), route.get("oif"), route.get("priority") or 0)
+            for route in ip.get_routes(family=socket.AF_INET, proto=ROUTE_PROTOCOL)
             if route.get("dst")
         ]
 

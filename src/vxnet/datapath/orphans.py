@@ -28,7 +28,6 @@ def remove_orphans(run_dir: Path) -> None:
         if priority not in alive:
             libbpf.tc_detach(index, HANDLE, priority)
             net.remove_empty_clsact(index)
-    for index in present:
-        for group, metric in net.all_group_routes(index):
-            if metric not in alive:
-                net.remove_group_route(group, index, metric)
+    for group, index, metric in net.all_group_routes():
+        if metric not in alive:
+            net.remove_group_route(group, index, metric)

@@ -15,13 +15,14 @@ from vxnet.datapath.layout import MEMBER_PEER, MEMBER_PORT, Member
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
+    from vxnet.datapath.devices import Devices
     from vxnet.datapath.parts import Parts
     from vxnet.model import Port
 
 
-def add(parts: Parts, port: Port) -> None:
+def add(parts: Parts, port: Port, present: Devices) -> None:
     """Attach the port, or repair what is there of it. A device that is down is brought up."""
-    maps, slots, value, present = parts.maps, parts.slots, parts.vtep, net.devices()
+    maps, slots, value = parts.maps, parts.slots, parts.vtep
     device = port_device(port, present.by_index[value.underlay], present, parts.run_dir)
     domain = slots.domain_of(port.segment)
     if domain is None:
@@ -34,7 +35,7 @@ def add(parts: Parts, port: Port) -> None:
         slot = None
     if not device.up:
         net.set_up(device.index)
-        device = net.devices().by_index[device.index]
+        device = net.device(device.index) or device
     if device.filters_macs:
         # The VMs behind it have MACs of their own.
         net.set_promiscuous(device.index, on=True)
@@ -54,7 +55,7 @@ def remove(parts: Parts, port: Port) -> None:
         return
     member = slots.members[slot]
     libbpf.tc_detach(member.ifindex, HANDLE, parts.vtep.dstport)
-    if device := net.devices().by_index.get(member.ifindex):
+    if device := net.device(member.ifindex):
         net.remove_empty_clsact(device.index)
         if device.filters_macs:
             net.set_promiscuous(device.index, on=False)

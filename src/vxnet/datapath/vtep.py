@@ -13,7 +13,7 @@ from vxnet.datapath.kernel import ACCESS, HANDLE, OVERLAY, UNDERLAY, alias, over
 from vxnet.datapath.layout import LAYOUT_VERSION, MEMBER_PORT, Address
 from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
-from vxnet.errors import HostError, KernelError
+from vxnet.errors import HostError, KernelError, VxnetError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,13 +24,28 @@ if TYPE_CHECKING:
 
 
 def add(run_dir: Path, parts: Parts | None, vtep: Vtep) -> Parts:
-    """Make the VTEP, or repair it: device, then maps, then the programs."""
-    if parts is None:
+    """Make the VTEP, or repair it. If a new one cannot be made, nothing of it is left."""
+    if parts:
+        _make(parts, vtep)
+        return parts
+    remove_orphans(run_dir)
+    parts = Parts.loaded(run_dir)
+    try:
+        _make(parts, vtep)
+    except (VxnetError, OSError):
+        parts.close()
         remove_orphans(run_dir)
+        raise
+    return parts
+
+
+def _make(parts: Parts, vtep: Vtep) -> None:
+    """The device first, then the maps, then the programs."""
+    run_dir = parts.run_dir
     present = net.devices()
     underlay = underlay_of(vtep, present, run_dir)
     overlay = present.by_name.get(overlay_name(vtep.dstport))
-    if overlay and overlay.alias == alias(run_dir) and parts and parts.vtep.underlay != underlay.index:
+    if overlay and overlay.alias == alias(run_dir) and parts.vtep.underlay != underlay.index:
         # The address has moved to another device: groups are joined on the device that the VXLAN device was made for.
         _leave_underlay(parts.vtep, present)
         net.delete(overlay.index)
@@ -47,7 +62,6 @@ def add(run_dir: Path, parts: Parts | None, vtep: Vtep) -> Parts:
         raise HostError(message) from error
     # bpf_fib_lookup() asks on behalf of this device, and is only answered where the host forwards.
     net.set_sysctl(f"ipv4/conf/{overlay.name}/forwarding", "1")
-    parts = parts or Parts.loaded(run_dir)
     value = parts.vtep
     value.local = Address.of(vtep.local)
     value.underlay, value.overlay, value.mtu = underlay.index, overlay.index, underlay.mtu
@@ -55,7 +69,6 @@ def add(run_dir: Path, parts: Parts | None, vtep: Vtep) -> Parts:
     parts.put_vtep(value)
     for index, program in ((overlay.index, OVERLAY), (underlay.index, UNDERLAY)):
         libbpf.tc_attach(index, parts.programs[program], HANDLE, vtep.dstport)
-    return parts
 
 
 def _create(run_dir: Path, vtep: Vtep, underlay: Device) -> Device:

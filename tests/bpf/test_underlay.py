@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.board import BLUE, GREEN, LOCAL, REMOTES, UNDERLAY, UNDERLAY_MAC, host_state, open_board
+from tests.support.board import BLUE, GREEN, LOCAL, UNDERLAY, UNDERLAY_MAC, host_state, open_board
 from tests.support.trial import REDIRECT, SHOT, UNSPEC, Trial, trial
-from tests.unit.frames import MAC_A, MAC_B, frame, udp_frame
+from tests.support.wire import REMOTE, outer
+from tests.unit.frames import GROUP, MAC_A, MAC_B, frame, udp_frame
 from vxnet.datapath.kernel import UNDERLAY as PROGRAM
 from vxnet.drops import drop_reason
 from vxnet.model import FdbEntry
-from vxnet.packet import ip, udp, vxlan
+from vxnet.packet import udp
 from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.mac import BROADCAST
 
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.board import Board
-
-REMOTE = REMOTES[0]
-ROUTER_MAC = "02:bb:c0:a8:92:88"
 
 AT_IP, AT_UDP, AT_VXLAN, AT_INNER = 14, 34, 42, 50
 
@@ -41,16 +40,6 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
     with open_board("vxbpf", tmp_path_factory.mktemp("bpf")) as board:
         board.bring(host_state("tap0", fdb=(static,)))
         yield board
-
-
-def outer(inner: bytes, *, vni: int = BLUE.vni, dst: str = "", **fields: object) -> bytes:
-    """Return a packet from REMOTE to us (or ``dst``); ``fields`` are those of its IPv4 header."""
-    header = bytes((8, 0, 0, 0)) + vni.to_bytes(3, "big") + b"\0"
-    datagram = udp.Udp(src_port=50000, dst_port=4789, payload=header + inner).encode()
-    to = type(LOCAL)(dst) if dst else LOCAL
-    packet = ip.IPv4(**{"src": REMOTE, "dst": to, "protocol": ip.UDP, "payload": datagram, **fields})
-    dst_mac = f"01:00:5e:{to.packed[1] & 0x7F:02x}:{to.packed[2:].hex(':')}" if to.is_multicast else UNDERLAY_MAC
-    return vxlan.onto_ethernet(packet.encode(), src_mac=ROUTER_MAC, dst_mac=dst_mac)
 
 
 def patched(packet: bytes, at: int, value: bytes) -> bytes:
@@ -110,7 +99,7 @@ def test_any_size_of_tenant_packet(board: Board, size: int) -> None:
         pytest.param(FLOODED, id="BUM"),
         pytest.param(outer(frame(MAC_A, MAC_B)), id="known unicast that is not IP"),
         pytest.param(outer(udp_frame(), tos=3), id="marked by a router (RFC 6040)"),
-        pytest.param(outer(frame(MAC_A, BROADCAST), vni=GREEN.vni, dst="239.1.1.1"), id="to a group"),
+        pytest.param(outer(frame(MAC_A, BROADCAST), vni=GREEN.vni, dst=GROUP), id="to a group"),
         pytest.param(KNOWN + b"padding", id="padded"),
         pytest.param(patched(KNOWN, AT_UDP + 6, b"\x12\x34"), id="with a UDP checksum, right or wrong"),
         pytest.param(KNOWN[:24] + b"\x12\x34" + KNOWN[26:], id="wrong IPv4 checksum"),
@@ -155,11 +144,11 @@ def with_udp_checksum(packet: bytes) -> bytes:
         pytest.param(patched(KNOWN, AT_IP + 6, b"\x00\x07"), id="later fragment"),
         pytest.param(outer(udp_frame(), options=b"\1\1\1\1"), id="IP options"),
         pytest.param(patched(KNOWN, AT_UDP + 2, struct.pack("!H", 4790)), id="other UDP port"),
-        pytest.param(outer(udp_frame(), dst="192.168.146.77"), id="other address"),
-        pytest.param(outer(udp_frame(), dst="239.9.9.9"), id="other group"),
-        pytest.param(outer(udp_frame(), dst="239.129.1.1"), id="other group with the same MAC"),
+        pytest.param(outer(udp_frame(), dst=IPv4Address("192.168.146.77")), id="other address"),
+        pytest.param(outer(udp_frame(), dst=IPv4Address("239.9.9.9")), id="other group"),
+        pytest.param(outer(udp_frame(), dst=IPv4Address("239.129.1.1")), id="other group with the same MAC"),
         pytest.param(outer(udp_frame(), src=LOCAL), id="from our own address"),
-        pytest.param(outer(udp_frame(), src=type(LOCAL)("127.0.0.1")), id="from no possible address"),
+        pytest.param(outer(udp_frame(), src=IPv4Address("127.0.0.1")), id="from no possible address"),
         pytest.param(patched(KNOWN, AT_IP + 9, b"\x06"), id="TCP"),
         pytest.param(b"\x06" + KNOWN[1:], id="for another MAC"),
         pytest.param(patched(KNOWN, AT_IP, b"\x65"), id="IP version 6 in the EtherType of 4"),
@@ -217,8 +206,8 @@ def test_short_but_whole(board: Board, length: int) -> None:
         pytest.param(outer(udp_frame(), vni=0), "UNKNOWN_VNI", id="VNI 0"),
         pytest.param(outer(udp_frame(), vni=11), "UNKNOWN_VNI", id="VNI 11"),
         pytest.param(outer(udp_frame(), vni=2**24 - 1), "UNKNOWN_VNI", id="VNI 2^24 - 1"),
-        pytest.param(outer(udp_frame(), vni=0, dst="239.1.1.1"), "UNKNOWN_VNI", id="VNI 0 to a group"),
-        pytest.param(outer(udp_frame(), vni=BLUE.vni, dst="239.1.1.1"), "UNKNOWN_VNI", id="VNI of another group"),
+        pytest.param(outer(udp_frame(), vni=0, dst=GROUP), "UNKNOWN_VNI", id="VNI 0 to a group"),
+        pytest.param(outer(udp_frame(), vni=BLUE.vni, dst=GROUP), "UNKNOWN_VNI", id="VNI of another group"),
         pytest.param(patched(FLOODED, AT_VXLAN, b"\0"), "BAD_HEADER", id="BUM without I flag"),
     ],
 )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A segment over an IP multicast group, with three VTEPs on one Ethernet: the kernel joins, floods and leaves.
 
-    a --tap-a-- [ h1 ] eth0 ---+
-    b --tap-b-- [ h2 ] eth0 ---+--- switch
-    c --tap-c-- [ h3 ] eth0 ---+
+a --tap-a-- [ h1 ] eth0 ---+
+b --tap-b-- [ h2 ] eth0 ---+--- switch
+c --tap-c-- [ h3 ] eth0 ---+
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def lab_net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     with Lab.unique("vxgrp") as lab:
         hosts = [lab.host(f"h{n}", f"192.168.146.{130 + n}/24") for n in (1, 2, 3)]
         lab.switch("s", *hosts)
-        a, b, c = (lab.vm(name, on=h, address=f"10.0.0.{n}/24") for name, h, n in zip("abc", hosts, (1, 2, 3), strict=True))
+        a, b, c = (
+            lab.vm(name, on=h, address=f"10.0.0.{n}/24") for name, h, n in zip("abc", hosts, (1, 2, 3), strict=True)
+        )
         one, two, three = (Switch(host, folder) for host in hosts)
         yield Net((one, two, three), (a, b, c))
 

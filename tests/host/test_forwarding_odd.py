@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
-from tests.support.board import BLUE, GREEN, LOCAL, REMOTES, UNDERLAY_MAC, host_state, open_board
+from tests.support.board import GREEN, REMOTES, host_state, open_board
 from tests.support.tenant_frames import mac
 from tests.support.twins import Twins
+from tests.support.wire import datagram, outer, packet
 from tests.unit.frames import frame
 from vxnet.model import FdbEntry, Port, Segment
-from vxnet.packet import ip, udp, vxlan
 from vxnet.packet.mac import BROADCAST, parse_mac
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from tests.support.board import Board
 
-REMOTE = REMOTES[0]
-ROUTER_MAC = "02:bb:c0:a8:92:88"
 MACS = [mac(0, number) for number in range(4)]
 
 
@@ -43,17 +42,6 @@ def board(shared: Board) -> Board:
     return shared
 
 
-def datagram(inner: bytes, vni: int = BLUE.vni) -> bytes:
-    """Return the UDP datagram that carries a frame."""
-    return udp.Udp(src_port=50000, dst_port=4789, payload=vxlan.Vxlan(vni=vni, payload=inner).encode()).encode()
-
-
-def outer(payload: bytes, **fields: object) -> bytes:
-    """Return a packet from REMOTE to us; ``fields`` are those of its IPv4 header."""
-    packet = ip.IPv4(**{"src": REMOTE, "dst": LOCAL, "protocol": ip.UDP, "payload": payload, **fields})
-    return vxlan.onto_ethernet(packet.encode(), src_mac=ROUTER_MAC, dst_mac=UNDERLAY_MAC)
-
-
 @pytest.fixture
 def flooding(board: Board) -> Board:
     """The board with two ports in segment blue."""
@@ -69,8 +57,8 @@ def test_fragments_arrive_as_one(flooding: Board) -> None:
     whole, before = datagram(SENT), flooding.drops()
     for order in (0, 1):
         halves = [
-            outer(whole[:80], identification=7 + order, more_fragments=True),
-            outer(whole[80:], identification=7 + order, offset=10),
+            packet(whole[:80], identification=7 + order, more_fragments=True),
+            packet(whole[80:], identification=7 + order, offset=10),
         ]
         flooding.from_underlay(halves[order])
         assert flooding.hear(0).count == 0
@@ -81,22 +69,22 @@ def test_fragments_arrive_as_one(flooding: Board) -> None:
 
 def test_ip_options_are_taken(flooding: Board) -> None:
     """A packet with IP options is as good as one without, once the kernel has read them."""
-    flooding.from_underlay(outer(datagram(SENT), options=b"\1" * 8))
+    flooding.from_underlay(outer(SENT, options=b"\1" * 8))
     assert flooding.hear(2).copies == {("tap0", SENT): 1, ("tap1", SENT): 1}
 
 
 @pytest.mark.parametrize("to", ["ff:ff:ff:ff:ff:ff", "01:00:5e:7f:00:01"])
 def test_outer_frame_to_everybody(flooding: Board, to: str) -> None:
     """A packet to our IP address in a frame to a group of hosts is ours all the same."""
-    packet = outer(datagram(SENT))
-    flooding.from_underlay(parse_mac(to) + packet[6:])
+    sent = outer(SENT)
+    flooding.from_underlay(parse_mac(to) + sent[6:])
     assert flooding.hear(2).copies == {("tap0", SENT): 1, ("tap1", SENT): 1}
 
 
 def test_outer_frame_to_somebody_else(flooding: Board) -> None:
     """A packet to our IP address in a frame to another host is not ours."""
-    packet, before = outer(datagram(SENT)), flooding.drops()
-    flooding.from_underlay(b"\x06" + packet[1:])
+    sent, before = outer(SENT), flooding.drops()
+    flooding.from_underlay(b"\x06" + sent[1:])
     assert flooding.hear(0).count == 0
     assert flooding.drops() == before
 
@@ -108,7 +96,7 @@ def test_a_slot_that_is_given_to_another_segment_is_empty(board: Board) -> None:
     """What one segment has learned is nothing to the one that comes in its place, in one step of the plan."""
     twins = Twins(board, host_state("tap0", "tap1"), 0)
     twins.from_port("tap0", frame(MACS[0], BROADCAST))
-    twins.from_underlay(outer(datagram(frame(MACS[1], BROADCAST))))
+    twins.from_underlay(outer(frame(MACS[1], BROADCAST)))
     purple = Segment(name="purple", vni=4242, remotes=REMOTES[:1])
     twins.become(host_state("tap0", "tap1", segments=(purple,)))
     twins.from_port("tap1", frame(MACS[2], MACS[0]))
@@ -120,17 +108,11 @@ def test_a_port_that_changes_its_segment(board: Board) -> None:
     """Its MACs are forgotten in the one, and learned in the other."""
     twins = Twins(board, host_state("tap0", "tap1"), 0)
     twins.from_port("tap0", frame(MACS[0], BROADCAST))
-    state = host_state("tap1")
-    moved = host_state("tap1", segments=(BLUE, GREEN))
-    twins.become(type(state)(**{**as_dict(moved), "ports": (*moved.ports, Port(device="tap0", segment=GREEN.name))}))
+    moved = host_state("tap1")
+    twins.become(replace(moved, ports=(*moved.ports, Port(device="tap0", segment=GREEN.name))))
     twins.from_port("tap1", frame(MACS[1], MACS[0]))
     twins.from_port("tap0", frame(MACS[0], MACS[1]))
     twins.compare_reports()
-
-
-def as_dict(value: object) -> dict[str, object]:
-    """Return the fields of a struct."""
-    return {field: getattr(value, field) for field in value.__struct_fields__}  # type: ignore[attr-defined]
 
 
 def test_static_in_the_place_of_learned_gives_the_share_back(board: Board) -> None:
@@ -162,7 +144,7 @@ def test_the_same_machine_behind_several_remotes(board: Board) -> None:
     """Each remote of a segment has its own share, and a machine is behind the one that spoke for it last."""
     twins = Twins(board, host_state("tap0", segments=(Segment(name="wide", vni=10, maxaddress=1),)), 0)
     for remote in REMOTES:
-        twins.from_underlay(outer(datagram(frame(MACS[0], BROADCAST)), src=remote))
-        twins.from_underlay(outer(datagram(frame(MACS[1], BROADCAST)), src=remote))
+        twins.from_underlay(outer(frame(MACS[0], BROADCAST), src=remote))
+        twins.from_underlay(outer(frame(MACS[1], BROADCAST), src=remote))
         twins.from_port("tap0", frame(MACS[2], MACS[0]))
     twins.compare_reports()

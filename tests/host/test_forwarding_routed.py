@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """VTEPs in different IP subnets, with routers between them, and what only such a network does to packets.
 
-    a --tap-a-- [ h1 ] eth0 --- eth0 [ r1 ] eth1 --- eth0 [ r2 ] eth1 --- eth0 [ h2 ] --tap-b-- b
+a --tap-a-- [ h1 ] eth0 --- eth0 [ r1 ] eth1 --- eth0 [ r2 ] eth1 --- eth0 [ h2 ] --tap-b-- b
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
             lab.link(one, other)
         a = lab.vm("a", on=h1, address=["10.0.0.1/24", "fd00::1/64"])
         b = lab.vm("b", on=h2, address=["10.0.0.2/24", "fd00::2/64"])
-        one, two = Switch(h1, folder), Switch(h2, folder)
-        one.bring(Segment(name="blue", vni=7, remotes=(H2,)), ports={"tap-a": "blue"})
-        two.bring(Segment(name="blue", vni=7, remotes=(H1,)), ports={"tap-b": "blue"})
-        yield Net(one, two, r1, a, b)
-        one.take_down()
-        two.take_down()
+        left, right = Switch(h1, folder), Switch(h2, folder)
+        left.bring(Segment(name="blue", vni=7, remotes=(H2,)), ports={"tap-a": "blue"})
+        right.bring(Segment(name="blue", vni=7, remotes=(H1,)), ports={"tap-b": "blue"})
+        yield Net(left, right, r1, a, b)
+        left.take_down()
+        right.take_down()
 
 
 def test_reach(net: Net, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segments with remotes, between real VMs: several ports, tenants who overlap, any VNI and UDP port, ageing, static entries.
+"""Segments with remotes, between real VMs: several ports, overlapping tenants, VNIs, UDP ports, ageing, static entries.
 
-    a --tap-a-- [ h1 ] eth0 ------------- eth0 [ h2 ] --tap-b-- b
-    c --tap-c----'                              '------tap-d--- d
+a --tap-a-- [ h1 ] eth0 ------------- eth0 [ h2 ] --tap-b-- b
+c --tap-c----'                              '------tap-d--- d
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.vteps import Switch
 from vxnet.lab import Lab
@@ -73,7 +74,7 @@ def bring(net: Net, *segments: Segment, ports: str = "abcd", **more: object) -> 
 def segments_for(switch: Switch, segments: tuple[Segment, ...]) -> list[Segment]:
     """Return the segments with the other host as remote."""
     other = H2 if switch.node.name == "h1" else H1
-    return [Segment(**{**{f: getattr(s, f) for f in s.__struct_fields__}, "remotes": (other,)}) for s in segments]
+    return [replace(segment, remotes=(other,)) for segment in segments]
 
 
 def place(switch: Switch, vm: Node, segment: str = "blue") -> str | IPv4Address | None:

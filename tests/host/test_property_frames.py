@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random frames through the kernel's switch and through the reference switch: the same comes out.
 
-    hypothesis --> state, frames --> Twins --> kernel      ==
-                                         `---> reference   ==      or the smallest example where they differ
+hypothesis --> state, frames --> Twins --> kernel      ==
+                                     `---> reference   ==      or the smallest example where they differ
 """
 
 from __future__ import annotations
@@ -66,12 +66,13 @@ class Become(msgspec.Struct, frozen=True):
 
 Action = FromPort | UnderlayPacket | Expire | Sweep | Become
 
+
 @st.composite
 def actions(draw: st.DrawFn, sketch: Sketch, count: int) -> list[Action]:
     """Up to ``count`` things that can happen in a state."""
     expire = st.builds(Expire, st.integers(0, SEGMENTS - 1), st.integers(0, KNOWN - 1))
     port = st.sampled_from(sketch.attached) if sketch.attached else st.nothing()
-    anything = weighted(
+    anything: st.SearchStrategy[Action] = weighted(
         (6 if sketch.attached else 0, st.builds(FromPort, port, tenant_frames())),
         (6, underlay_packets(sketch.vnis)),
         (1, weighted((3, expire), (1, st.just(Sweep())))),

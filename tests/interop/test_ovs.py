@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """vxnet and Open vSwitch's userspace datapath make two networks, with the same tenant addresses in both.
 
-a 10.0.0.1 --tap-a-- [ h1: ]                         [ h2: Open  ] --tap-b-- b 10.0.0.2     blue, VNI 5001
-c 10.0.0.1 --tap-c-- [ vxnet ] eth0 ------------ eth0 [ vSwitch   ] --tap-d-- d 10.0.0.2     red, VNI 16777215
+a 10.0.0.1 --tap-a-- [  h1:  ]                  [ h2: Open ] --tap-b-- b 10.0.0.2     blue, VNI 5001
+c 10.0.0.1 --tap-c-- [ vxnet ] eth0 ------ eth0 [  vSwitch ] --tap-d-- d 10.0.0.2     red, VNI 16777215
 """
 
 from __future__ import annotations

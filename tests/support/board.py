@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host whose every device is in the test's hands: TAPs for the ports, a TAP for the underlay.
 
-    test  --write-->  tap0 ... tap3  [ host: the real programs, maps, VXLAN device ]  under  --read-->  test
-                                                                                192.168.146.131
+    test --write--> tap0 ... tap3 [ host: the real programs, maps, VXLAN device ] under --read--> test
+                                                                          192.168.146.131
 
 The neighbours of all remotes are permanent, so nothing waits for an answer: what a frame causes has happened, as a rule,
 when the write returns.
@@ -70,6 +70,11 @@ def next_hop_mac(address: IPv4Address) -> str:
     """Return the MAC that a packet to this remote is sent to."""
     near = address if address in {*REMOTES[:2], GATEWAY} else GATEWAY
     return f"02:bb:{near.packed.hex(':')}"
+
+
+def group_mac(group: IPv4Address) -> str:
+    """Return the MAC of a multicast group (RFC 1112, section 6.4)."""
+    return f"01:00:5e:{group.packed[1] & 0x7F:02x}:{group.packed[2:].hex(':')}"
 
 
 class Heard(msgspec.Struct, frozen=True):

@@ -62,15 +62,15 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
 def _static(
     example: int, segments: dict[int, Segment], at: dict[str, int], drawn: tuple[tuple[int, int, int], ...]
 ) -> list[FdbEntry]:
-    entries = {}
+    entries: dict[tuple[int, int], FdbEntry] = {}
     for number, machine, place in drawn:
         if number not in segments or (number, machine) in entries:
             continue
-        entry = {"segment": segments[number].name, "mac": mac(example, machine)}
+        name, its_mac = segments[number].name, mac(example, machine)
         if place >= len(PORTS):
-            entries[number, machine] = FdbEntry(**entry, remote=REMOTES[place - len(PORTS)])
+            entries[number, machine] = FdbEntry(segment=name, mac=its_mac, remote=REMOTES[place - len(PORTS)])
         elif at.get(PORTS[place]) == number:
-            entries[number, machine] = FdbEntry(**entry, port=PORTS[place])
+            entries[number, machine] = FdbEntry(segment=name, mac=its_mac, port=PORTS[place])
     return list(entries.values())
 
 
@@ -95,8 +95,10 @@ _STATIC = st.tuples(
 @st.composite
 def sketches(draw: st.DrawFn) -> Sketch:
     """Any state with a VTEP, its first segment always there."""
-    segments = [draw(_segment(0))]
-    segments += [draw(_segment(number)) if draw(mostly(2, (False,), (True,))) else None for number in range(1, SEGMENTS)]
+    segments: list[Segment | None] = [draw(_segment(0))]
+    segments += [
+        draw(_segment(number)) if draw(mostly(2, (False,), (True,))) else None for number in range(1, SEGMENTS)
+    ]
     return Sketch(
         segments=tuple(segments),
         ports=tuple(draw(st.tuples(st.just(0), *(_PLACES,) * (len(PORTS) - 1)))),
@@ -108,7 +110,7 @@ def sketches(draw: st.DrawFn) -> Sketch:
 @st.composite
 def successors(draw: st.DrawFn, old: Sketch) -> Sketch:
     """A state that has something in common with ``old``: each part is kept, changed or taken away."""
-    segments = []
+    segments: list[Segment | None] = []
     for number, segment in enumerate(old.segments):
         fate = draw(st.sampled_from(("keep", "keep", "change", "toggle", "renumber")))
         match fate, segment:

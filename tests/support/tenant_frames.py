@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random frames of tenants: every kind that the switch treats in another way, and sizes around the underlay's MTU.
 
-MACs are numbers until the last moment: each example has MACs of its own, so that what one left behind (cached flows live
-on until they are pushed out) means nothing to the next.
+MACs are numbers until the last moment: each example has MACs of its own, so that what one left behind (a cached flow
+stays until another takes its place) is nothing to the next.
 """
 
 from __future__ import annotations
@@ -29,7 +29,18 @@ FITS = 1500 - 36
 
 _SIZES = weighted((6, st.integers(15, 150)), (1, st.sampled_from((FITS - 1, FITS, FITS + 1, 2000))))
 _KINDS = st.sampled_from(
-    ("ipv4-udp", "ipv4-tcp", "ipv4-icmp", "ipv4-options", "ipv4-fragment", "ipv6-udp", "ipv6-other", "arp", "other", "llc")
+    (
+        "ipv4-udp",
+        "ipv4-tcp",
+        "ipv4-icmp",
+        "ipv4-options",
+        "ipv4-fragment",
+        "ipv6-udp",
+        "ipv6-other",
+        "arp",
+        "other",
+        "llc",
+    )
 )
 _TAG = st.builds(
     ethernet.VlanTag,
@@ -93,30 +104,48 @@ def tenant_frames() -> st.SearchStrategy[TenantFrame]:
 
 
 def _payload(kind: str, flow: int, ecn: int) -> tuple[int, bytes]:
-    src, dst = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
-    datagram = udp.Udp(src_port=1000 + flow, dst_port=2000, payload=bytes(20)).encode()
-    src6, dst6 = IPv6Address("fd00::1"), IPv6Address(f"fd00::{flow + 2}")
-    match kind:
-        case "ipv4-udp":
-            return ethernet.IPV4, ip.IPv4(src=src, dst=dst, protocol=ip.UDP, tos=ecn, payload=datagram).encode()
-        case "ipv4-tcp":
-            return ethernet.IPV4, ip.IPv4(src=src, dst=dst, protocol=ip.TCP, payload=datagram).encode()
-        case "ipv4-icmp":
-            return ethernet.IPV4, ip.IPv4(src=src, dst=dst, protocol=ip.ICMP, payload=datagram).encode()
-        case "ipv4-options":
-            options = b"\1" * 4
-            return ethernet.IPV4, ip.IPv4(src=src, dst=dst, protocol=ip.UDP, options=options, payload=datagram).encode()
-        case "ipv4-fragment":
-            packet = ip.IPv4(src=src, dst=dst, protocol=ip.UDP, more_fragments=True, offset=flow, payload=datagram)
-            return ethernet.IPV4, packet.encode()
-        case "ipv6-udp":
-            return ethernet.IPV6, ip.IPv6(src=src6, dst=dst6, next_header=ip.UDP, traffic_class=ecn, payload=datagram).encode()
-        case "ipv6-other":
-            return ethernet.IPV6, ip.IPv6(src=src6, dst=dst6, next_header=44, flow_label=flow, payload=datagram).encode()
+    version, _, rest = kind.partition("-")
+    match version:
+        case "ipv4":
+            return ethernet.IPV4, _ipv4(rest, flow, ecn)
+        case "ipv6":
+            return ethernet.IPV6, _ipv6(rest, flow, ecn)
         case "arp":
-            return ethernet.ARP, bytes.fromhex("00010800060400010200000000010a000001000000000000") + bytes((10, 0, 0, flow))
+            return ethernet.ARP, bytes.fromhex("0001080006040001 0200000000010a000001 0000000000000a0000") + bytes(
+                (flow,)
+            )
         case _:
             return 0x88B5, bytes((flow,)) * 40
+
+
+def _ipv4(rest: str, flow: int, ecn: int) -> bytes:
+    packet = ip.IPv4(
+        src=IPv4Address("10.0.0.1"),
+        dst=IPv4Address("10.0.0.2"),
+        protocol={"tcp": ip.TCP, "icmp": ip.ICMP}.get(rest, ip.UDP),
+        tos=ecn,
+        more_fragments=rest == "fragment",
+        offset=flow if rest == "fragment" else 0,
+        options=bytes(4) if rest == "options" else b"",
+        payload=_datagram(flow),
+    )
+    return packet.encode()
+
+
+def _ipv6(rest: str, flow: int, ecn: int) -> bytes:
+    fragment = 44
+    packet = ip.IPv6(
+        src=IPv6Address("fd00::1"),
+        dst=IPv6Address("fd00::2"),
+        next_header=ip.UDP if rest == "udp" else fragment,
+        traffic_class=ecn,
+        payload=_datagram(flow),
+    )
+    return packet.encode()
+
+
+def _datagram(flow: int) -> bytes:
+    return udp.Udp(src_port=1000 + flow, dst_port=2000, payload=bytes(20)).encode()
 
 
 def raw_macs(example: int) -> list[bytes]:

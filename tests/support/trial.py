@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter  # noqa: TC003  (a Struct's fields are read at run time)
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from vxnet.datapath import libbpf
-from vxnet.drops import DropReason  # noqa: TC001
+from vxnet.drops import DropReason
 
 if TYPE_CHECKING:
     from tests.support.board import Board

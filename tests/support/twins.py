@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernel's switch and the reference switch side by side: the same in, the same out, or an AssertionError.
 
-    send a frame to both  -->  same copies?  same drop?  same FDB?        after every frame
-                               same counters, same reports?               at the end
+send a frame to both  -->  same copies?  same drop?  same FDB?        after every frame
+                           same counters, same reports?               at the end
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from __future__ import annotations
 import time
 from collections import Counter
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.support.board import UNDERLAY_MAC, Board, next_hop_mac
-from tests.support.tenant_frames import KNOWN, raw_macs
+from tests.support.board import UNDERLAY_MAC, Board, group_mac, next_hop_mac
+from tests.support.tenant_frames import raw_macs
 from vxnet.datapath.layout import FDB_STATIC, MEMBER_PORT, FdbKey
 from vxnet.datapath.report import fdb
 from vxnet.packet import ethernet, vxlan
 from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.flow import PORT_MIN
 from vxnet.packet.mac import format_mac, parse_mac
-from vxnet.plan import Change
 from vxnet.switch import Switch, ToPort, ToUnderlay
 
 if TYPE_CHECKING:
     from vxnet.datapath.layout import FdbValue
     from vxnet.model import HostState
+    from vxnet.plan import Change
     from vxnet.switch import Outcome, Place
 
 NOW = 1000.0
@@ -116,8 +116,7 @@ class Twins:
         wanted, seen = [], []
         for copy in copies:
             packet = self.reference.outer(copy)
-            hop = f"01:00:5e:{copy.remote.packed[1] & 0x7F:02x}:{copy.remote.packed[2:].hex(':')}"
-            hop = hop if copy.remote.is_multicast else next_hop_mac(copy.remote)
+            hop = group_mac(copy.remote) if copy.remote.is_multicast else next_hop_mac(copy.remote)
             wanted.append(vxlan.onto_ethernet(packet, src_mac=UNDERLAY_MAC, dst_mac=hop))
         # The fast path sends exactly what the reference says; the kernel's VXLAN device chooses some fields itself.
         exact = len(copies) == 1 and not copies[0].remote.is_multicast and self._is_fast(copies[0])
@@ -162,7 +161,7 @@ class Twins:
         assert {p.device for s in shown.segments for p in s.ports} == set(self.reference.port_traffic)
 
     @staticmethod
-    def _compare_traffic(seen: object, expected: object) -> None:
+    def _compare_traffic(seen: Any, expected: Any) -> None:
         for field in ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes"):
             assert getattr(seen, field) == getattr(expected, field), field
         # A cached flow does not ask again whether its source may be learned.
@@ -205,6 +204,3 @@ def _carried_over(old: Switch, before: HostState, state: HostState) -> Switch:
     for device in ports:
         new.port_traffic[device] = old.port_traffic[device]
     return new
-
-
-__all__ = ["KNOWN", "NOW", "Twins"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from hypothesis import strategies as st
 
-from tests.support.board import LOCAL, REMOTES, UNDERLAY_MAC, next_hop_mac
+from tests.support.board import LOCAL, REMOTES, UNDERLAY_MAC, group_mac, next_hop_mac
 from tests.support.tenant_frames import TenantFrame, tenant_frames
 from tests.support.weights import mostly, weighted
 from vxnet.packet import ip, udp, vxlan
@@ -23,7 +23,7 @@ GROUPS = (IPv4Address("239.1.1.1"), IPv4Address("239.129.1.1"))
 
 VNIS = (1, 10, 5001, 2**24 - 1)
 
-_STRANGE = ("0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.9", "240.0.0.1", "255.255.255.255", str(LOCAL))
+_STRANGE = ("0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.9", "240.0.0.1", "255.255.255.255", str(LOCAL))  # noqa: S104  (bound to nothing)
 _SOURCES = mostly(20, REMOTES, tuple(map(IPv4Address, _STRANGE)))
 _ELSEWHERE = tuple(map(IPv4Address, ("192.168.146.77", "239.7.7.7")))
 _DESTINATIONS = weighted(
@@ -88,8 +88,7 @@ class UnderlayPacket(msgspec.Struct, frozen=True, kw_only=True):
         _right_checksum(outer)
         if not self.ip_checksum:
             outer[10] ^= 0x5A
-        group = self.dst.is_multicast
-        dst_mac = f"01:00:5e:{self.dst.packed[1] & 0x7F:02x}:{self.dst.packed[2:].hex(':')}" if group else UNDERLAY_MAC
+        dst_mac = group_mac(self.dst) if self.dst.is_multicast else UNDERLAY_MAC
         src_mac = next_hop_mac(self.src)
         whole = vxlan.onto_ethernet(bytes(outer), src_mac=src_mac, dst_mac=dst_mac)
         return whole[: max(14, len(whole) - self.cut)] + bytes(self.pad)

@@ -67,7 +67,7 @@ class Switch(Host):
 
 
 def transfer(sender: Node, receiver: Node, to: IPv4Address | IPv6Address | str, size: int) -> bool:
-    """Send ``size`` bytes by TCP to the address ``to`` of the receiver; true if all of them arrive as they were sent."""
+    """Send ``size`` bytes by TCP to the address ``to`` of the receiver; true if they arrive as they were sent."""
     data = random.Random(size).randbytes(size)
     family = socket.AF_INET6 if ":" in str(to) else socket.AF_INET
     with receiver.enter():

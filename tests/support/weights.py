@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strategies that choose by weight: `hypothesis.strategies.one_of` gives each branch the same chance, however often it stands
-there.
+"""Strategies that choose by weight.
+
+`hypothesis.strategies.one_of` gives each branch the same chance, however often it is named.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ T = TypeVar("T")
 
 def weighted(*branches: tuple[int, st.SearchStrategy[T]]) -> st.SearchStrategy[T]:
     """Each branch with the chance of its weight; failures shrink towards the first."""
-    return st.sampled_from([branch for weight, branch in branches for _ in range(weight)]).flatmap(lambda branch: branch)
+    return st.sampled_from([branch for weight, branch in branches for _ in range(weight)]).flatmap(
+        lambda branch: branch
+    )
 
 
 def mostly(weight: int, common: Sequence[T], rare: Sequence[T]) -> st.SearchStrategy[T]:

@@ -35,10 +35,8 @@ def states(draw: st.DrawFn) -> HostState:
         if draw(st.booleans())
     ]
     names = [segment.name for segment in segments]
-    ports: list[Port] = []
-    for device in DEVICES:
-        if names and draw(st.booleans()):
-            ports.append(Port(device=device, segment=draw(st.sampled_from(names))))
+    devices = draw(st.lists(st.sampled_from(DEVICES), unique=True)) if names else []
+    ports = [Port(device=device, segment=draw(st.sampled_from(names))) for device in devices]
     fdb = []
     for segment in names:
         places = [{"port": port.device} for port in ports if port.segment == segment] + [{"remote": ADDRESSES[2]}]

@@ -20,6 +20,9 @@
 #define VLAN_LEN 4			/* a tag, which the kernel keeps beside the frame */
 #define IP_OVERHEAD 36			/* an Ethernet frame of n bytes becomes an outer IP packet of n + 36 */
 
+#define AT_IPV4_PROTOCOL 9
+#define AT_IPV6_NEXT_HEADER 6
+
 #define PACKET_HOST 0			/* skb->pkt_type: linux/if_packet.h's, which brings more than these programs take */
 #define PACKET_MULTICAST 2
 

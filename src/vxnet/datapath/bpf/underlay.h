@@ -48,6 +48,22 @@ static __always_inline int lengths_agree(const struct __sk_buff *skb, const stru
 	return total == (__u16)(skb->len - ETH_HLEN) && bpf_ntohs(w->udp_length) == (__u16)(total - sizeof(struct iphdr));
 }
 
+/*
+ * A GSO packet that is unwrapped in place still carries the tunnel's GSO type, which the VXLAN device would take off. Whole
+ * segments of a stream do not mind, if they go straight into a guest. Datagrams do: the socket cuts them apart again, and
+ * the kernel would look for a tunnel in them.
+ */
+static __always_inline int gso_bears_unwrapping(const struct __sk_buff *skb, __be16 type, __u32 peer)
+{
+	__u32 at = WIRE_LEN + (type == bpf_htons(ETH_P_IP) ? AT_IPV4_PROTOCOL : AT_IPV6_NEXT_HEADER);
+	__u8 protocol = 0;
+
+	if (!skb->gso_size)
+		return 1;
+	bpf_skb_load_bytes(skb, at, &protocol, 1);
+	return peer && protocol == IPPROTO_TCP;
+}
+
 static __always_inline void rx_key(struct rx_flow_key *key, const struct wire *w)
 {
 	key->vni = w->vxlan_vni;
@@ -75,7 +91,7 @@ static __always_inline int underlay_fast(struct __sk_buff *skb)
 	flow = rx_slot(&key);
 	if (!flow || !same_rx_key(&flow->key, &key) || !holds(flow->epoch, flow->moves, flow->domain, flow->checked))
 		return -2;
-	if (skb->gso_size && !(flow->flags & FLOW_PEER))
+	if (!gso_bears_unwrapping(skb, w->type, flow->flags & FLOW_PEER))
 		return -2;
 	if (unwrap(skb))
 		return -2;
@@ -127,7 +143,7 @@ static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 	moved = bpf_map_lookup_elem(&moves, &tunnel->domain);
 	if (!d || !moved || find(tunnel->domain, d, w->dst, &there, &port) != MEMBER_PORT)
 		return -2;
-	if (skb->gso_size && !(port->flags & MEMBER_PEER))
+	if (!gso_bears_unwrapping(skb, w->type, port->flags & MEMBER_PEER))
 		return -2;
 	rx_key(&key, w);
 	here.remote = mapped(key.remote);

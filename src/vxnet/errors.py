@@ -7,6 +7,8 @@
       + KernelError            the kernel refused an operation: names the operation and the errno
       + ControlError           the daemon could not be reached, or answered with an error
       + LabError               a lab could not be built, or a command in it failed
+
+Each is raised with one line of text for people; see `VxnetError`.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     test --write--> tap0 ... tap3 [ host: the real programs, maps, VXLAN device ] under --read--> test
                                                                           192.168.146.131
 
-The neighbours of all remotes are permanent, so nothing waits for an answer: what a frame causes has happened, as a rule,
-when the write returns.
+The neighbours of all remotes are permanent, so nothing waits for an answer: what a frame causes has happened, as a
+rule, when the write returns.
 """
 
 from __future__ import annotations

@@ -46,10 +46,12 @@ class Map(Generic[K, V]):
         for keys, values, count in libbpf.map_batches(self.fd, key_size, value_size, _CHUNK):
             # One by one: an array of c_uint32 would be iterated over as ints.
             for n in range(count):
-                yield (
-                    self._key.from_buffer_copy(keys, n * key_size),
-                    self._value.from_buffer_copy(values, n * value_size),
-                )
+                key, value = self._key(), self._value()
+                at = n * key_size
+                ctypes.memmove(ctypes.addressof(key), keys[at : at + key_size], key_size)
+                at = n * value_size
+                ctypes.memmove(ctypes.addressof(value), values[at : at + value_size], value_size)
+                yield key, value
 
 
 class CounterMap(Generic[V]):

@@ -3,6 +3,8 @@
 
     on the way in   outer = inner, but a mark (CE) goes out as ECT(0): it is inside already     section 4.1
     on the way out  a marked outer marks the inner; an inner that cannot be marked is dropped   section 4.2
+
+Frames without an IP header have no such field.
 """
 
 from __future__ import annotations

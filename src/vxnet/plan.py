@@ -148,7 +148,8 @@ def _repairable(broken: Value, wanted: Value | None, staying: frozenset[str]) ->
         case Segment(), _:
             return broken.name in staying
         case FdbEntry(), FdbEntry():
-            return broken.segment in staying
+            # One that points elsewhere goes first: the port it points to may be about to go.
+            return broken.segment in staying and (broken == wanted or broken.port is None)
         case Port(), _:
             return broken == wanted and broken.segment in staying
         case _:

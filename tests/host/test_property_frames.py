@@ -15,17 +15,17 @@ import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
-from tests.support.board import Board, open_board
+from tests.support.board import LOCAL, REMOTES, Board, open_board
 from tests.support.states import SEGMENTS, Sketch, sketches, successors
-from tests.support.tenant_frames import KNOWN, TenantFrame, mac, tenant_frames
+from tests.support.tenant_frames import KNOWN, TenantFrame, mac, ordinary_frames, tenant_frames
 from tests.support.twins import Twins
-from tests.support.underlay_packets import UnderlayPacket, underlay_packets
+from tests.support.underlay_packets import VNIS, UnderlayPacket, underlay_packets
 from tests.support.weights import weighted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vxnet.switch import Outcome
+    from vxnet.switch import Outcome, Place
 
 _examples = itertools.count(1)
 
@@ -68,13 +68,31 @@ Action = FromPort | UnderlayPacket | Expire | Sweep | Become
 
 
 @st.composite
-def actions(draw: st.DrawFn, sketch: Sketch, count: int) -> list[Action]:
-    """Up to ``count`` things that can happen in a state."""
+def talks(draw: st.DrawFn, sketch: Sketch) -> list[Action]:
+    """A few ordinary frames, each the answer to the one before: said again and again, they are what is cached."""
+    one, other = draw(st.permutations(range(KNOWN)))[:2]
+    places: list[Place] = [*sketch.attached, *REMOTES]
+    said: list[Action] = []
+    for place in draw(st.lists(st.sampled_from(places), min_size=2, max_size=4)):
+        frame = draw(ordinary_frames(one, other))
+        if isinstance(place, str):
+            said.append(FromPort(place, frame))
+        else:
+            vni = draw(st.sampled_from(sketch.vnis or VNIS))
+            said.append(UnderlayPacket(src=place, dst=LOCAL, vni=vni, inner=frame))
+        one, other = other, one
+    return said
+
+
+@st.composite
+def actions(draw: st.DrawFn, sketch: Sketch, talk: list[Action], count: int) -> list[Action]:
+    """Up to ``count`` things that can happen in a state, many of them several times."""
     expire = st.builds(Expire, st.integers(0, SEGMENTS - 1), st.integers(0, KNOWN - 1))
     port = st.sampled_from(sketch.attached) if sketch.attached else st.nothing()
     anything: st.SearchStrategy[Action] = weighted(
-        (6 if sketch.attached else 0, st.builds(FromPort, port, tenant_frames())),
-        (6, underlay_packets(sketch.vnis)),
+        (8, st.sampled_from(talk)),
+        (4 if sketch.attached else 0, st.builds(FromPort, port, tenant_frames())),
+        (5, underlay_packets(sketch.vnis)),
         (1, weighted((3, expire), (1, st.just(Sweep())))),
     )
     # A list alone would be short, whatever its longest may be.
@@ -85,19 +103,21 @@ def actions(draw: st.DrawFn, sketch: Sketch, count: int) -> list[Action]:
 def lives(draw: st.DrawFn, states: int, count: int) -> tuple[Sketch, list[Action]]:
     """A state, then what happens in it and in the states that follow it."""
     first = sketch = draw(sketches())
-    events: list[Action] = draw(actions(sketch, count))
+    talk = draw(talks(sketch))
+    events: list[Action] = draw(actions(sketch, talk, count))
     for _ in range(states - 1):
         sketch = draw(successors(sketch))
-        events += [Become(sketch), *draw(actions(sketch, count))]
+        events += [Become(sketch), *draw(actions(sketch, talk, count))]
     return first, events
 
 
 def carry_out(twins: Twins, action: Action) -> None:
-    """Let both switches live through ``action``."""
+    """Let both switches live through ``action``; a device that is no port (any more) says nothing."""
     names = [segment.name for segment in twins.state.segments]
     match action:
         case FromPort(port, frame):
-            note(twins.from_port(port, frame.encode(twins.example)))
+            if any(its.device == port for its in twins.state.ports):
+                note(twins.from_port(port, frame.encode(twins.example)))
         case UnderlayPacket():
             assert twins.state.vtep is not None
             note(twins.from_underlay(action.encode(twins.example, twins.state.vtep.dstport)))

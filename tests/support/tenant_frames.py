@@ -103,6 +103,12 @@ def tenant_frames() -> st.SearchStrategy[TenantFrame]:
     )
 
 
+def ordinary_frames(src: int, dst: int) -> st.SearchStrategy[TenantFrame]:
+    """Unicast IP packets from one machine to another, of a size that fits everywhere."""
+    kinds = st.sampled_from(("ipv4-udp", "ipv6-udp", "ipv4-tcp"))
+    return st.builds(TenantFrame, src=st.just(src), dst=st.just(dst), kind=kinds, size=st.just(100), flow=st.just(0))
+
+
 def _payload(kind: str, flow: int, ecn: int) -> tuple[int, bytes]:
     version, _, rest = kind.partition("-")
     match version:

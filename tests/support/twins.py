@@ -90,8 +90,11 @@ class Twins:
     def become(self, state: HostState) -> tuple[Change, ...]:
         """Change the desired state; what stays keeps its FDB and its counters."""
         changes = self.board.bring(state)
-        self.reference = _carried_over(self.reference, self.state, state)
+        # What goes makes the datapath go through the FDB, with the settings that still hold; static entries likewise.
         if any(change.action == "remove" and change.kind in {"port", "segment"} for change in changes):
+            self.reference.sweep(NOW)
+        self.reference = _carried_over(self.reference, self.state, state)
+        if any(change.action == "add" and change.kind == "fdb" for change in changes):
             self.reference.sweep(NOW)
         if state.vtep != self.state.vtep:
             self._drops = self.board.drops()

@@ -3,6 +3,7 @@
 
     on the way in   outer = inner, but a mark (CE) goes out as ECT(0): it is inside already     section 4.1
     on the way out  a marked outer marks the inner; an inner that cannot be marked is dropped   section 4.2
+                    ECT(1), a lighter mark to some, goes over to an inner ECT(0)
 
 Frames without an IP header have no such field.
 """
@@ -36,20 +37,20 @@ def outer_field(frame: bytes) -> int:
 def taken_out(frame: bytes, outer: int) -> bytes | None:
     """Return the frame as it leaves a tunnel packet with this outer field; None if it has to be dropped."""
     inner = field(frame)
-    if outer != CE or inner in {None, CE}:
-        return frame
-    return None if inner == NOT_ECT else _marked(frame)
+    if (outer, inner) == (CE, NOT_ECT):
+        return None
+    changes = (outer, inner) in {(CE, ECT0), (CE, ECT1), (ECT1, ECT0)}
+    return _with_field(frame, outer) if changes else frame
 
 
-def _marked(frame: bytes) -> bytes:
-    marked, at = bytearray(frame), HEADER_LENGTH
+def _with_field(frame: bytes, new: int) -> bytes:
+    """Return the frame with another field in its IP header; an IPv4 header's checksum follows."""
+    marked, at = bytearray(frame), HEADER_LENGTH + 1
     if int.from_bytes(frame[12:14], "big") == IPV6:
-        marked[at + 1] |= CE << 4
+        marked[at] = marked[at] & ~(CE << 4) | new << 4
         return bytes(marked)
-    marked[at + 1] |= CE
+    marked[at] = marked[at] & ~CE | new
     # As RFC 1624 has it, so that a header whose checksum was wrong stays wrong.
-    old, new = (int.from_bytes(f[at : at + 2], "big") for f in (frame, bytes(marked)))
-    checksum = int.from_bytes(frame[at + 10 : at + 12], "big")
-    changed = (0xFFFF - checksum) + (0xFFFF - old) + new
-    marked[at + 10 : at + 12] = internet_checksum(changed.to_bytes(4, "big")).to_bytes(2, "big")
+    changed = (0xFFFF - int.from_bytes(frame[at + 9 : at + 11], "big")) + (0xFFFF - frame[at]) + marked[at]
+    marked[at + 9 : at + 11] = internet_checksum(changed.to_bytes(4, "big")).to_bytes(2, "big")
     return bytes(marked)

@@ -39,6 +39,7 @@ struct inner {
 };
 
 #define ECN_MASK 3
+#define ECN_ECT1 1
 #define ECN_ECT0 2
 #define ECN_CE 3
 

@@ -25,16 +25,26 @@
 #define DECLINE TC_ACT_UNSPEC
 
 /*
- * One VXLAN packet as struct wire shows it: the 64 bytes are there, and they are IPv4, UDP, unfragmented, unchecked, and no
- * router has marked it (the kernel brings a mark to the inner header).
+ * What the outer ECN field says and the inner one does not is brought over by the kernel (RFC 6040, section 4.2): a mark,
+ * and ECT(1) to ECT(0). Both are rare.
  */
+static __always_inline int ecn_agrees(const struct __sk_buff *skb, const struct wire *w)
+{
+	__u8 outer = w->tos & ECN_MASK, inner[2] = {};
+
+	if (!(outer & ECN_ECT1))
+		return 1;
+	bpf_skb_load_bytes(skb, WIRE_LEN, inner, sizeof(inner));
+	return outer == ECN_ECT1 && (w->type == bpf_htons(ETH_P_IP) ? inner[1] & ECN_MASK : inner[1] >> 4 & ECN_MASK) != ECN_ECT0;
+}
+
+/* One VXLAN packet as struct wire shows it: the 64 bytes are there, and they are IPv4, UDP, unfragmented, unchecked. */
 static __always_inline int plain(const struct wire *w)
 {
 	const __u32 *word = (const __u32 *)&w->version_ihl;
 	__u64 sum;
 
-	if (w->version_ihl != 0x45 || w->protocol != IPPROTO_UDP || (w->fragment & IP_FRAGMENT) || w->udp_checksum ||
-	    (w->tos & ECN_MASK) == ECN_CE)
+	if (w->version_ihl != 0x45 || w->protocol != IPPROTO_UDP || (w->fragment & IP_FRAGMENT) || w->udp_checksum)
 		return 0;
 	sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
 	sum = (sum & 0xffffffff) + (sum >> 32);
@@ -85,7 +95,7 @@ static __always_inline int underlay_fast(struct __sk_buff *skb)
 		return -2;
 	v = bpf_map_lookup_elem(&vtep, &zero);
 	if (!v || w->dport != bpf_htons(v->dstport) || w->daddr != v->local.word[3] || !plain(w) || !is_ip(w->type) ||
-	    !lengths_agree(skb, w) || !(w->vxlan_flags & VXLAN_I_FLAG))
+	    !lengths_agree(skb, w) || !(w->vxlan_flags & VXLAN_I_FLAG) || !ecn_agrees(skb, w))
 		return -2;
 	rx_key(&key, w);
 	flow = rx_slot(&key);
@@ -213,7 +223,7 @@ static __always_inline int underlay_slow(struct __sk_buff *skb)
 	if (!slot)
 		return drop(DROP_UNKNOWN_VNI);
 
-	if (ours && plain(w) && is_ip(w->type) && lengths_agree(skb, w)) {
+	if (ours && plain(w) && is_ip(w->type) && lengths_agree(skb, w) && ecn_agrees(skb, w)) {
 		action = open_rx_flow(skb, *slot);
 		if (action != -2)
 			return action;

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.board import BLUE, GREEN, LOCAL, UNDERLAY, UNDERLAY_MAC, host_state, open_board
 from tests.support.trial import REDIRECT, SHOT, UNSPEC, Trial, trial
@@ -21,7 +22,7 @@ from tests.unit.frames import GROUP, MAC_A, MAC_B, frame, udp_frame
 from vxnet.datapath.kernel import UNDERLAY as PROGRAM
 from vxnet.drops import drop_reason
 from vxnet.model import FdbEntry
-from vxnet.packet import udp
+from vxnet.packet import ip, udp
 from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.mac import BROADCAST
 
@@ -90,6 +91,19 @@ def test_any_size_of_tenant_packet(board: Board, size: int) -> None:
     assert not seen.drops
 
 
+@pytest.mark.parametrize(("inner", "around"), [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 0), (2, 2), (3, 1), (3, 2)])
+def test_ecn_that_changes_nothing(board: Board, inner: int, around: int) -> None:
+    """RFC 6040, figure 4: where the outer field has nothing to tell, the tenant's packet stays as it is."""
+    seen = run(board, outer(with_ecn(inner), tos=around))
+    assert (seen.action, seen.packet) == (REDIRECT, with_ecn(inner))
+
+
+def with_ecn(field: int) -> bytes:
+    """Return the frame of a known flow with this ECN field."""
+    packet = ip.IPv4.parse(udp_frame()[14:])
+    return udp_frame()[:14] + replace(packet, tos=field).encode()
+
+
 # ---- the VXLAN device's ----
 
 
@@ -99,6 +113,7 @@ def test_any_size_of_tenant_packet(board: Board, size: int) -> None:
         pytest.param(FLOODED, id="BUM"),
         pytest.param(outer(frame(MAC_A, MAC_B)), id="known unicast that is not IP"),
         pytest.param(outer(udp_frame(), tos=3), id="marked by a router (RFC 6040)"),
+        pytest.param(outer(with_ecn(2), tos=1), id="ECT(1) around ECT(0) (RFC 6040)"),
         pytest.param(outer(frame(MAC_A, BROADCAST), vni=GREEN.vni, dst=GROUP), id="to a group"),
         pytest.param(KNOWN + b"padding", id="padded"),
         pytest.param(patched(KNOWN, AT_UDP + 6, b"\x12\x34"), id="with a UDP checksum, right or wrong"),

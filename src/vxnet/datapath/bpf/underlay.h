@@ -25,8 +25,8 @@
 #define DECLINE TC_ACT_UNSPEC
 
 /*
- * What the outer ECN field says and the inner one does not is brought over by the kernel (RFC 6040, section 4.2): a mark,
- * and ECT(1) to ECT(0). Both are rare.
+ * What the outer ECN field says and the inner one does not is brought over by the kernel (RFC 6040, section 4.2): a
+ * mark, and ECT(1) to ECT(0). Both are rare.
  */
 static __always_inline int ecn_agrees(const struct __sk_buff *skb, const struct wire *w)
 {
@@ -35,7 +35,9 @@ static __always_inline int ecn_agrees(const struct __sk_buff *skb, const struct 
 	if (!(outer & ECN_ECT1))
 		return 1;
 	bpf_skb_load_bytes(skb, WIRE_LEN, inner, sizeof(inner));
-	return outer == ECN_ECT1 && (w->type == bpf_htons(ETH_P_IP) ? inner[1] & ECN_MASK : inner[1] >> 4 & ECN_MASK) != ECN_ECT0;
+	if (w->type == bpf_htons(ETH_P_IPV6))
+		inner[1] >>= 4;
+	return outer == ECN_ECT1 && (inner[1] & ECN_MASK) != ECN_ECT0;
 }
 
 /* One VXLAN packet as struct wire shows it: the 64 bytes are there, and they are IPv4, UDP, unfragmented, unchecked. */
@@ -59,9 +61,9 @@ static __always_inline int lengths_agree(const struct __sk_buff *skb, const stru
 }
 
 /*
- * A GSO packet that is unwrapped in place still carries the tunnel's GSO type, which the VXLAN device would take off. Whole
- * segments of a stream do not mind, if they go straight into a guest. Datagrams do: the socket cuts them apart again, and
- * the kernel would look for a tunnel in them.
+ * A GSO packet that is unwrapped in place still carries the tunnel's GSO type, which the VXLAN device would take off.
+ * Whole segments of a stream do not mind, if they go straight into a guest. Datagrams do: the socket cuts them apart
+ * again, and the kernel would look for a tunnel in them.
  */
 static __always_inline int gso_bears_unwrapping(const struct __sk_buff *skb, __be16 type, __u32 peer)
 {
@@ -223,7 +225,8 @@ static __always_inline int underlay_slow(struct __sk_buff *skb)
 	if (!slot)
 		return drop(DROP_UNKNOWN_VNI);
 
-	if (ours && plain(w) && is_ip(w->type) && lengths_agree(skb, w) && ecn_agrees(skb, w)) {
+	if (ours && skb->pkt_type == PACKET_HOST && plain(w) && is_ip(w->type) && lengths_agree(skb, w) &&
+	    ecn_agrees(skb, w)) {
 		action = open_rx_flow(skb, *slot);
 		if (action != -2)
 			return action;

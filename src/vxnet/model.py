@@ -2,18 +2,22 @@
 """The frozen values everything else speaks in: what one host is to be.
 
         HostState
-          +-- vtep       Vtep            this host's tunnel endpoint
-          +-- segments   Segment, ...    one VNI's layer-2 network each
-          +-- ports      Port, ...       local devices attached to segments
-          +-- fdb        FdbEntry, ...   static forwarding entries
+          +-- vtep       Vtep            the tunnel endpoint of the segments
+          +-- segments   Segment, ...    one VNI's layer-2 network each: one tunnel to all its remotes
+          +-- bridges    Bridge, ...     layer-2 networks with VLANs inside and any tunnels, as Open vSwitch has them
+          +-- tunnels    Tunnel, ...     of the bridges
+          +-- ports      Port, ...       local devices attached to segments and bridges
+          +-- fdb        FdbEntry, ...   static forwarding entries of segments
 
-A source (the host file today) yields a HostState; the kernel is read back into one; `vxnet.plan` compares the two.
+A source (the host file, the Open vSwitch database) yields a HostState; the kernel is read back into one; `vxnet.plan`
+compares the two.
 Values here are valid by type, not by meaning: what may stand beside what is checked by the sources.
 """
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from typing import Literal
 
 import msgspec
 
@@ -32,7 +36,7 @@ MAXADDRESS = 16384
 
 
 class Vtep(msgspec.Struct, frozen=True, kw_only=True):
-    """This host's tunnel endpoint: packets leave from and arrive at ``local``, UDP port ``dstport``."""
+    """The tunnel endpoint of all segments: packets leave from and arrive at ``local``, UDP port ``dstport``."""
 
     local: IPv4Address
     dstport: int = VXLAN_PORT
@@ -54,11 +58,74 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     maxaddress: int = MAXADDRESS
 
 
+class Bridge(msgspec.Struct, frozen=True, kw_only=True):
+    """A learning switch with VLANs inside (IEEE 802.1Q): each VLAN learns and floods for itself.
+
+    ``ageing`` is in seconds. ``maxaddress`` bounds what one port or one tunnel may teach. ``forward_bpdu``: frames to
+    01:80:c2:00:00:00-0f, which a bridge keeps to its own link (IEEE 802.1Q, 8.6.3), are flooded too.
+    """
+
+    name: str
+    ageing: int = AGEING
+    maxaddress: int = MAXADDRESS
+    forward_bpdu: bool = False
+
+
+class Vlans(msgspec.Struct, frozen=True, kw_only=True):
+    """Which VLANs of its bridge a port or tunnel is in, in Open vSwitch's words (ovs-vswitchd.conf.db(5), vlan_mode).
+
+    "access": in VLAN ``tag`` alone, untagged. "trunk": in ``trunks``, tagged, untagged frames being VLAN 0.
+    "native-tagged", "native-untagged": a trunk whose untagged frames are VLAN ``tag``, which goes out tagged, or
+    untagged. Empty ``trunks`` are all VLANs, 0-4095. The default is in every VLAN, and changes no frame.
+    """
+
+    mode: Literal["access", "trunk", "native-tagged", "native-untagged"] = "trunk"
+    tag: int = 0
+    trunks: tuple[int, ...] = ()
+
+
+ALL_VLANS = Vlans()
+"""A trunk of every VLAN."""
+
+
+class Tunnel(msgspec.Struct, frozen=True, kw_only=True):
+    """A VXLAN tunnel that is a member of a bridge like any port: what comes out of it may go into another one.
+
+    It takes packets for ``vni`` (None: any VNI) from ``remote`` (None: anybody) to ``local`` (None: any address of this
+    host) and UDP port ``dstport``; of the tunnels that fit a packet the most particular one gets it. It sends to
+    ``remote``, or with None to where a MAC was learned behind it, with ``vni_out``.
+
+    ``ttl`` 0 and ``tos`` None take the inner packet's. ``df``: the outer packet is not to be fragmented. ``csum``: the
+    outer UDP checksum is computed.
+    """
+
+    name: str
+    bridge: str
+    vni: int | None
+    vni_out: int
+    remote: IPv4Address | None
+    local: IPv4Address | None = None
+    dstport: int = VXLAN_PORT
+    ttl: int = 64
+    tos: int | None = 0
+    df: bool = True
+    csum: bool = False
+    vlans: Vlans = ALL_VLANS
+
+
 class Port(msgspec.Struct, frozen=True, kw_only=True):
-    """A local Ethernet device attached to a segment, both by name."""
+    """A local Ethernet device attached to a segment or a bridge, both by name.
+
+    An ``internal`` one is made by vxnet and holds addresses of this host. ``vlans`` matter in a bridge alone, ``mac``
+    (``aa:bb:cc:dd:ee:ff``, lower case; None: as it is) and ``mtu`` (bytes; None: as it is) for internal ports alone.
+    """
 
     device: str
     segment: str
+    vlans: Vlans = ALL_VLANS
+    internal: bool = False
+    mac: str | None = None
+    mtu: int | None = None
 
 
 class FdbEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,10 +141,12 @@ class FdbEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostState(msgspec.Struct, frozen=True, kw_only=True):
-    """All of one host. ``vtep`` is None only for a host that is down: then everything else is empty."""
+    """All of one host. ``vtep`` is None where there are no segments."""
 
     vtep: Vtep | None = None
     segments: tuple[Segment, ...] = ()
+    bridges: tuple[Bridge, ...] = ()
+    tunnels: tuple[Tunnel, ...] = ()
     ports: tuple[Port, ...] = ()
     fdb: tuple[FdbEntry, ...] = ()
 

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vxnet.datapath import attach as vxnet
 from vxnet.datapath import libbpf
 from vxnet.errors import HostError
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build"
-
-PLACE = (1, 1)
-"""Handle and priority of our filter on a device."""
 
 
 @cache
@@ -60,16 +58,22 @@ def close(loaded: libbpf.Loaded) -> None:
         os.close(descriptor)
 
 
-def attach(node: Node, device: str, program: int) -> None:
-    """Put a program at the ingress of a device in ``node``."""
+def attach(node: Node, device: str, loaded: libbpf.Loaded, program: str) -> None:
+    """Put a program at the ingress of a device in ``node``, the way vxnet does it."""
     with node.enter():
-        libbpf.tc_attach(socket.if_nametoindex(device), program, *PLACE)
+        vxnet.attach(socket.if_nametoindex(device), loaded.programs[program], _instance(loaded))
 
 
-def detach(node: Node, device: str) -> None:
+def detach(node: Node, device: str, loaded: libbpf.Loaded) -> None:
     """Take it away again."""
     with node.enter():
-        libbpf.tc_detach(socket.if_nametoindex(device), *PLACE)
+        vxnet.detach(socket.if_nametoindex(device), _instance(loaded))
+
+
+def _instance(loaded: libbpf.Loaded) -> int:
+    """What tells these programs from others: the one map that all of them use."""
+    (fd,) = loaded.maps.values()
+    return int(libbpf.map_info(fd).id)
 
 
 def index_of(node: Node, device: str) -> int:

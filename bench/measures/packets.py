@@ -61,7 +61,7 @@ def flowing(bed: Bed) -> Iterator[int]:
     """
     loaded = bpf.load("sink")
     counter = loaded.maps["packets"]
-    bpf.attach(bed.b, "eth0", loaded.programs["sink"])
+    bpf.attach(bed.b, "eth0", loaded, "sink")
     try:
         packet = PACKET.format(here=bed.a, there=bed.b, dport=DPORT)
         with running(bed.a, "trafgen", "--dev", "eth0", *OPTIONS, packet) as generator:
@@ -69,7 +69,7 @@ def flowing(bed: Bed) -> Iterator[int]:
             yield counter
             generator.check()
     finally:
-        bpf.detach(bed.b, "eth0")
+        bpf.detach(bed.b, "eth0", loaded)
         bpf.close(loaded)
 
 

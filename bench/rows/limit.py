@@ -34,7 +34,7 @@ def running(bed: Bed) -> Iterator[None]:
         loaded = bpf.load("limit")
         for key, device in ((TO_UNDERLAY, "eth0"), (TO_PORT, vm.device)):
             libbpf.map_update(loaded.maps["devices"], c_uint32(key), c_uint32(bpf.index_of(host, device)))
-        bpf.attach(host, vm.device, loaded.programs["access"])
-        bpf.attach(host, "eth0", loaded.programs["underlay"])
+        bpf.attach(host, vm.device, loaded, "access")
+        bpf.attach(host, "eth0", loaded, "underlay")
         bpf.close(loaded)
     yield

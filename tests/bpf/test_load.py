@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.board import host_state, open_board
-from vxnet.datapath import kernel, libbpf
+from vxnet.datapath import attach, kernel, libbpf
 from vxnet.datapath.maps import SIZES, Maps
 from vxnet.model import VXLAN_PORT
 
@@ -59,8 +59,7 @@ def test_the_overlay_program_holds_every_map(tmp_path: Path) -> None:
         board.bring(host_state())
         overlay = board.index(kernel.overlay_name(VXLAN_PORT))
         with board.host.enter():
-            program = libbpf.program_by_id(libbpf.tc_query(overlay, kernel.HANDLE, VXLAN_PORT) or 0)
-        assert program is not None
+            (program,) = (found.program for found in attach.programs(overlay))
         assert program.name == kernel.OVERLAY
         assert set(program.map_ids) >= {libbpf.map_info(fd).id for fd in board.maps.fds.values()}
         assert len(board.maps.fds) > len(SIZES)

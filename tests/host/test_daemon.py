@@ -95,8 +95,8 @@ def test_a_daemon_without_a_file_keeps_what_is_there(pair: Pair, started: Starte
     """A daemon that is given no file adopts: it takes nothing away, and repairs what is broken."""
     pair.h1.kill()
     pair.h1.node.ip("link set tap-a down")
-    pair.h1.node.run("tc qdisc delete dev tap-c clsact")
-    pair.h1.node.run("tc filter delete dev eth0 ingress")
+    pair.h1.spoil("detach tap-c")
+    pair.h1.spoil("detach eth0")
     assert {type(value).__name__ for value in pair.h1.actual().faults} == {"Port", "Vtep"}
     started(pair.h1)
     wait(lambda: pair.h1.changes(pair.one) == (), "everything to be repaired")

@@ -202,6 +202,7 @@ def test_down_leaves_what_is_not_ours(pair: Pair, tmp_path: Path) -> None:
     """A file in the run directory, a filter on the port, and a route to the group that others put there stay."""
     host = pair.h1
     (host.run_dir / "notes").write_text("mine")
+    host.node.run("tc qdisc add dev tap-a clsact")
     host.node.run("tc filter add dev tap-a ingress prio 99 protocol all bpf bytecode '1,6 0 0 0' classid 1:1")
     host.node.ip(f"route add {GROUP}/32 dev tap-a proto static")
     host.down()
@@ -220,14 +221,14 @@ def test_down_when_nothing_is_up(pair: Pair) -> None:
     assert not pair.h1.run_dir.exists()
 
 
-BY_HAND = pytest.mark.parametrize("deed", ["ip link delete vxnet4789", "tc qdisc delete dev vxnet4789 clsact"])
+BY_HAND = pytest.mark.parametrize("deed", ["ip link delete vxnet4789", "detach vxnet4789"])
 
 
 @BY_HAND
 def test_down_after_it_was_taken_apart_by_hand(pair: Pair, deed: str) -> None:
     """Without daemon, and without the device that leads to the maps, what is left is still found and taken away."""
     pair.h1.kill()
-    pair.h1.node.run(deed)
+    pair.h1.spoil(deed)
     assert {name for _, name in pair.h1.programs()} == {"vxnet_access", "vxnet_underlay"}
     pair.h1.down()
     assert pair.h1.remains() == []
@@ -238,7 +239,7 @@ def test_down_after_it_was_taken_apart_by_hand(pair: Pair, deed: str) -> None:
 def test_up_after_it_was_taken_apart_by_hand(pair: Pair, deed: str) -> None:
     """The next up makes all anew, and takes away what the old one left where it is not wanted any more."""
     pair.h1.kill()
-    pair.h1.node.run(deed)
+    pair.h1.spoil(deed)
     blue = replace(without(pair.one, "tap-c"), segments=pair.one.segments[:1])
     pair.h1.up(blue)
     assert {device for device, name in pair.h1.programs() if name == "vxnet_access"} == {"tap-a"}

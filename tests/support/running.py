@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from vxnet.daemon import control
-from vxnet.datapath import libbpf, report, vxlandev
+from vxnet.datapath import attach, libbpf, report, vxlandev
 from vxnet.datapath.actual import read
-from vxnet.datapath.devices import all_group_routes, bpf_filters, devices
-from vxnet.datapath.kernel import ACCESS, HANDLE, OVERLAY, UNDERLAY, find
+from vxnet.datapath.devices import all_group_routes, devices
+from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find
 from vxnet.datapath.slots import Slots
 from vxnet.lab import Lab
 from vxnet.lab.wait import wait_until
@@ -160,12 +160,21 @@ class Host:
         """Return every program of a vxnet in this namespace: its id by its device and name."""
         found = {}
         with self.node.enter():
-            present = devices()
-            for index, priority in bpf_filters((ACCESS, UNDERLAY, OVERLAY)):
-                program = libbpf.program_by_id(libbpf.tc_query(index, HANDLE, priority) or 0)
-                if program and index in present.by_index:  # it is not, if it went while we looked
-                    found[present.by_index[index].name, program.name] = program.id
+            present = devices().by_index
+            for ifindex, program, _ in attach.programs_of_all(present):
+                if program.name in {ACCESS, UNDERLAY, OVERLAY}:
+                    found[present[ifindex].name, program.name] = program.id
         return found
+
+    def spoil(self, deed: str) -> None:
+        """Do what somebody might do by hand: a command, or ``detach DEVICE``, as bpftool can since it knows tcx."""
+        verb, _, device = deed.partition(" ")
+        if verb != "detach":
+            self.node.run(deed)
+            return
+        with self.node.enter():
+            for found in list(attach.programs(devices().by_name[device].index)):
+                attach.remove(found)
 
     def maps(self) -> dict[int, str]:
         """Return the maps of those programs, their names by their ids."""
@@ -202,7 +211,14 @@ class Host:
         ]
         qdiscs = self.node.run("tc qdisc show").stdout.splitlines()
         clsacts = [line for line in qdiscs if "clsact" in line]
-        return links + clsacts + self.node.ip("route show proto 247").splitlines() + list(map(str, self.groups()))
+        programs = [" ".join(place) for place in self.programs()]
+        return (
+            links
+            + programs
+            + clsacts
+            + self.node.ip("route show proto 247").splitlines()
+            + list(map(str, self.groups()))
+        )
 
 
 class Pair:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What changes around us: links, addresses, filters, routes and neighbours, as netlink tells it.
+"""What changes around us: links, addresses, filters, routes and neighbours, as netlink tells it (of tcx it does not).
 
 Two things follow from them. Links, addresses, and filters that were taken off: what is there may have changed, and the
 kernel is compared with the desired state again. Routes and neighbours: the way to a remote may have changed, and cached

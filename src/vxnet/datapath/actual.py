@@ -11,10 +11,10 @@ from __future__ import annotations
 from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import libbpf
+from vxnet.datapath.attach import is_attached
 from vxnet.datapath.devices import devices, group_routes, joined_groups
 from vxnet.datapath.flooding import flood_list
-from vxnet.datapath.kernel import ACCESS, HANDLE, OVERLAY, UNDERLAY, find
+from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find
 from vxnet.datapath.layout import (
     DOMAIN_LEARNING,
     FDB_STATIC,
@@ -53,6 +53,7 @@ class _Reader:
         self._found = found
         self._present = present
         self._slots = Slots(found.maps)
+        self._instance = found.maps.instance
         self._faults: dict[Value, str] = {}
         self._broken_ports: dict[int, Port] = {}
 
@@ -84,9 +85,9 @@ class _Reader:
         underlay = self._present.by_index[value.underlay]
         if value.overlay != overlay.index or not overlay.up:
             return f"{overlay.name} is down"
-        if not attached(overlay.index, value.dstport, OVERLAY):
+        if not is_attached(overlay.index, OVERLAY, self._instance):
             return f"no program on {overlay.name}"
-        if not attached(underlay.index, value.dstport, UNDERLAY):
+        if not is_attached(underlay.index, UNDERLAY, self._instance):
             return f"no program on {underlay.name}"
         if value.mtu != underlay.mtu:
             return f"the MTU of {underlay.name} is {underlay.mtu}, no longer {value.mtu}"
@@ -169,7 +170,7 @@ class _Reader:
         if not device.up:
             return "its device is down"
         entry = self._found.maps.ports.get(c_uint32(device.index))
-        if entry is None or entry.value != slot or not attached(device.index, self._found.vtep.dstport, ACCESS):
+        if entry is None or entry.value != slot or not is_attached(device.index, ACCESS, self._instance):
             return "no program on its device"
         if bool(member.flags & MEMBER_PEER) != takes_peer(device):
             return "its veth peer has moved, or went up or down"
@@ -190,13 +191,6 @@ class _Reader:
                 entry = FdbEntry(segment=segment, mac=mac, port=port.device)
                 self._faults[entry] = f"port {port.device}: {self._faults[port]}"
         return sorted(entries, key=lambda e: (e.segment, e.mac))
-
-
-def attached(ifindex: int, dstport: int, program: str) -> bool:
-    """Tell whether this program of ours is on the device's ingress."""
-    prog_id = libbpf.tc_query(ifindex, HANDLE, dstport)
-    found = libbpf.program_by_id(prog_id) if prog_id else None
-    return found is not None and found.name == program
 
 
 def takes_peer(device: Device) -> bool:

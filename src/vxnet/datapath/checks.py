@@ -10,9 +10,9 @@ import errno
 import socket
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import libbpf
+from vxnet.datapath import attach
 from vxnet.datapath.devices import devices
-from vxnet.datapath.kernel import ACCESS, HANDLE, UNDERLAY, alias
+from vxnet.datapath.kernel import ACCESS, UNDERLAY, alias, instances
 from vxnet.errors import HostError
 
 if TYPE_CHECKING:
@@ -128,10 +128,8 @@ def port_device(port: Port, underlay: Device, present: Devices, run_dir: Path) -
 
 def _owner(device: Device, present: Devices, run_dir: Path, programs: tuple[str, ...]) -> str:
     """Return which other vxnet has one of these programs on the device; empty for none."""
-    for other in present.by_index.values():
-        if other.kind == "vxlan" and other.alias.startswith("vxnet ") and other.alias != alias(run_dir):
-            prog_id = libbpf.tc_query(device.index, HANDLE, other.vxlan_port)
-            program = libbpf.program_by_id(prog_id) if prog_id else None
-            if program and program.name in programs:
-                return other.alias
-    return ""
+    there = [found for found in attach.programs(device.index) if found.program.name in programs]
+    owners = instances(present) if there else {}
+    return next(
+        (owner for found in there for one, owner in owners.items() if found.of(one) and owner != alias(run_dir)), ""
+    )

@@ -9,7 +9,7 @@ import struct
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from pyroute2 import IPRoute
@@ -143,6 +143,28 @@ def delete(index: int) -> None:
         ip.link("del", index=index)
 
 
+class Filter(NamedTuple):
+    """Where a filter is in a device's clsact; ``handle`` is 0 unless it is an eBPF program's."""
+
+    priority: int
+    handle: int
+
+
+def ingress_filters(index: int) -> list[Filter]:
+    """Return the filters at a device's ingress, whoever put them there, in the order they run."""
+    with netlink("reading the filters") as ip:
+        return [
+            Filter(message["info"] >> 16, message["handle"] if message.get("kind") == "bpf" else 0)
+            for message in ip.get_filters(index=index, parent=_CLSACT_INGRESS)
+        ]
+
+
+def with_clsact() -> frozenset[int]:
+    """Return the devices that have a clsact qdisc."""
+    with netlink("reading the qdiscs") as ip:
+        return frozenset(qdisc["index"] for qdisc in ip.get_qdiscs() if qdisc.get("kind") == "clsact")
+
+
 def remove_empty_clsact(index: int) -> None:
     """Take away the device's clsact qdisc if no program of anybody is left on it."""
     with netlink("removing clsact") as ip:
@@ -154,20 +176,6 @@ def remove_empty_clsact(index: int) -> None:
         except NetlinkError as error:
             if error.code not in {errno.ENOENT, errno.EINVAL, errno.ENODEV}:  # it is not there
                 raise
-
-
-def bpf_filters(names: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Return (device's index, priority) of every ingress filter whose eBPF program has one of these names."""
-    with netlink("reading the filters") as ip:
-        return [
-            (index, message["info"] >> 16)
-            for index in {q["index"] for q in ip.get_qdiscs() if q.get("kind") == "clsact"}
-            for message in ip.get_filters(index=index, parent=_CLSACT_INGRESS)
-            if message.get("kind") == "bpf"
-            and (options := message.get("options"))
-            # libbpf names a filter after its program: "vxnet_access:[17]".
-            and str(options.get_attr("TCA_BPF_NAME")).partition(":")[0] in names
-        ]
 
 
 def add_group_route(group: IPv4Address, underlay: int, metric: int) -> None:

@@ -2,15 +2,12 @@
 """What of vxnet is in the kernel, and how to find it again.
 
     VXLAN device "vxnet4789"        alias "vxnet RUN_DIR": whose it is
-        '-- tc ingress filter       vxnet_overlay
-               '-- program
-                     '-- maps       everything: VTEP, segments, ports, FDB, counters
+        '-- program at its ingress  vxnet_overlay
+               '-- maps             everything: VTEP, segments, ports, FDB, counters
 
 The attached programs hold the maps, and the devices hold the programs: nothing is pinned, no file says what is there,
-and when the filters and the device go, everything goes. So vxnet needs no bpffs, which is not the same one (or not
+and when the programs and the device go, everything goes. So vxnet needs no bpffs, which is not the same one (or not
 there at all) inside `ip netns exec`, and whoever has the network namespace can find, show and take over what is in it.
-
-A filter's priority is the VTEP's UDP port: two daemons in one namespace have different ones.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from ctypes import c_uint32
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, NamedTuple
 
-from vxnet.datapath import libbpf
+from vxnet.datapath import attach, libbpf
 from vxnet.datapath.devices import devices
 from vxnet.datapath.layout import LAYOUT_VERSION, VtepValue
 from vxnet.datapath.maps import SIZES, Maps
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 
     from vxnet.datapath.devices import Device, Devices
 
-HANDLE = 1
 ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
 
 
@@ -78,10 +74,19 @@ def find(run_dir: Path, present: Devices | None = None) -> Found | None:
     return None
 
 
+def instances(present: Devices) -> dict[int, str]:
+    """Return the alias of every vxnet in this namespace by its instance, as its programs have it (attach.py)."""
+    found = {}
+    for device in present.by_index.values():
+        if device.kind == "vxlan" and device.alias.startswith("vxnet ") and (maps := _maps_of(device)):
+            with maps:
+                found[maps.instance] = device.alias
+    return found
+
+
 def _maps_of(overlay: Device) -> Maps | None:
-    prog_id = libbpf.tc_query(overlay.index, HANDLE, overlay.vxlan_port)
-    program = libbpf.program_by_id(prog_id) if prog_id else None
-    if program is None or program.name != OVERLAY:
+    program = next((found.program for found in attach.programs(overlay.index) if found.program.name == OVERLAY), None)
+    if program is None:
         return None
     fds = dict(filter(None, map(libbpf.map_by_id, program.map_ids)))
     if fds.keys() >= SIZES.keys():
@@ -103,6 +108,9 @@ def load(reuse: Maps | None = None) -> libbpf.Loaded:
     # Maps that only another program uses are tied to this one as well: it is there as long as the VTEP is.
     for fd in loaded.maps.values():
         libbpf.bind_map(loaded.programs[OVERLAY], fd)
+    # By this one every program is known for what it is.
+    for program in loaded.programs.values():
+        libbpf.bind_map(program, loaded.maps["vtep"])
     return loaded
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from contextlib import contextmanager, nullcontext
 from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +24,9 @@ BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
 
 _TC_INGRESS = 1
 _TC_F_REPLACE = 1
+_TCX_INGRESS = 46  # enum bpf_attach_type
+_TCX_PROGRAMS = 64  # BPF_MPROG_MAX: no device has more
+_F_REPLACE = 1 << 2
 _LIBBPF_WARN = 0
 
 
@@ -43,6 +47,26 @@ class TcOpts(ctypes.Structure):
         ("handle", c_uint32),
         ("priority", c_uint32),
         ("pad", c_uint32),
+    )
+
+
+class AttachOpts(ctypes.Structure):
+    """struct bpf_prog_attach_opts."""
+
+    _fields_ = (("sz", c_size_t), ("flags", c_uint32), ("replace_prog_fd", c_int))
+
+
+class QueryOpts(ctypes.Structure):
+    """The beginning of struct bpf_prog_query_opts."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("query_flags", c_uint32),
+        ("attach_flags", c_uint32),
+        ("prog_ids", c_void_p),
+        ("prog_cnt", c_uint32),
+        ("pad", c_uint32),
+        ("prog_attach_flags", c_void_p),
     )
 
 
@@ -149,6 +173,9 @@ def _lib() -> ctypes.CDLL:
     lib.bpf_prog_get_fd_by_id.argtypes = (c_uint32,)
     lib.bpf_map_get_fd_by_id.argtypes = (c_uint32,)
     lib.bpf_prog_test_run_opts.argtypes = (c_int, POINTER(TestRunOpts))
+    lib.bpf_prog_attach_opts.argtypes = (c_int, c_int, c_int, POINTER(AttachOpts))
+    lib.bpf_prog_detach2.argtypes = (c_int, c_int, c_int)
+    lib.bpf_prog_query_opts.argtypes = (c_int, c_int, POINTER(QueryOpts))
     for name in ("bpf_tc_hook_create", "bpf_tc_hook_destroy"):
         getattr(lib, name).argtypes = (POINTER(TcHook),)
     for name in ("bpf_tc_attach", "bpf_tc_detach", "bpf_tc_query"):
@@ -232,26 +259,32 @@ class Program(NamedTuple):
 
 def program_by_id(prog_id: int) -> Program | None:
     """The program ``prog_id``, or None if it is gone."""
+    with _program(prog_id) as fd:
+        return program(fd) if fd is not None else None
+
+
+def program(fd: int) -> Program:
+    """A loaded program."""
+    ids = (c_uint32 * 64)()
+    info = ProgInfo(nr_map_ids=len(ids), map_ids=ctypes.addressof(ids))
+    _info(fd, info)
+    return Program(info.id, info.name.decode(), bytes(info.tag), tuple(ids[: info.nr_map_ids]))
+
+
+@contextmanager
+def _program(prog_id: int) -> Iterator[int | None]:
+    """A descriptor of a program for the length of a ``with`` block, or None if it is gone."""
     fd = _lib().bpf_prog_get_fd_by_id(prog_id)
     if fd < 0:
-        if -fd == errno.ENOENT:
-            return None
-        what = f"looking at eBPF program {prog_id}"
-        raise _failed(what, fd)
+        if -fd != errno.ENOENT:
+            what = f"looking at eBPF program {prog_id}"
+            raise _failed(what, fd)
+        yield None
+        return
     try:
-        ids = (c_uint32 * 64)()
-        info = ProgInfo(nr_map_ids=len(ids), map_ids=ctypes.addressof(ids))
-        _info(fd, info)
-        return Program(info.id, info.name.decode(), bytes(info.tag), tuple(ids[: info.nr_map_ids]))
+        yield fd
     finally:
         os.close(fd)
-
-
-def program_tag(fd: int) -> bytes:
-    """The kernel's hash of the instructions of a loaded program."""
-    info = ProgInfo()
-    _info(fd, info)
-    return bytes(info.tag)
 
 
 def map_by_id(map_id: int) -> tuple[str, int] | None:
@@ -353,24 +386,69 @@ def cpus() -> int:
     return int(_lib().libbpf_num_possible_cpus())
 
 
-# ---- tc: attach to the ingress of a device -------------------------------------------------------------------------
+# ---- the ingress of a device: tcx (Linux 6.6) ----------------------------------------------------------------------
+#
+# libbpf knows tcx from 1.3 on. Older ones pass on what they do not know: a number in the place of a descriptor.
 
 
-def tc_attach(ifindex: int, prog_fd: int, handle: int, priority: int) -> None:
-    """Attach a program to the device's ingress, or replace the one at this place atomically."""
+def tcx_query(ifindex: int) -> list[int] | None:
+    """The ids of the programs in the order they run, none if there is no such device; None if the kernel has no tcx."""
+    ids = (c_uint32 * _TCX_PROGRAMS)()
+    options = QueryOpts(sz=ctypes.sizeof(QueryOpts), prog_ids=ctypes.addressof(ids), prog_cnt=len(ids))
+    code = _lib().bpf_prog_query_opts(ifindex, _TCX_INGRESS, byref(options))
+    if code == -errno.EINVAL:
+        return None
+    if code == -errno.ENODEV:
+        return []
+    if code:
+        what = f"asking for the programs on device {ifindex}"
+        raise _failed(what, code)
+    return list(ids[: options.prog_cnt])
+
+
+def tcx_attach(ifindex: int, prog_fd: int, replaced: int | None) -> None:
+    """Attach a program after all that are there, or atomically in the place of the one whose id is ``replaced``."""
+    options = AttachOpts(sz=ctypes.sizeof(AttachOpts))
+    with _program(replaced) if replaced else nullcontext() as old:
+        if old is not None:
+            options.flags, options.replace_prog_fd = _F_REPLACE, old
+        if code := _lib().bpf_prog_attach_opts(prog_fd, ifindex, _TCX_INGRESS, byref(options)):
+            what = f"attaching a program to device {ifindex}"
+            raise _failed(what, code)
+
+
+def tcx_detach(ifindex: int, prog_id: int) -> None:
+    """Take a program away, and nothing else; not there, or no device, is fine."""
+    with _program(prog_id) as fd:
+        code = _lib().bpf_prog_detach2(fd, ifindex, _TCX_INGRESS) if fd is not None else 0
+    if code not in {0, -errno.ENOENT, -errno.ENODEV}:
+        what = f"detaching the program from device {ifindex}"
+        raise _failed(what, code)
+
+
+# ---- the ingress of a device: a filter of its clsact qdisc ---------------------------------------------------------
+
+
+def clsact_attach(ifindex: int, prog_fd: int, handle: int, priority: int, *, replace: bool) -> bool:
+    """Attach a program at this place; False if there is a filter already, and it is not to be replaced (atomically)."""
     lib = _lib()
     hook = TcHook(sz=ctypes.sizeof(TcHook), ifindex=ifindex, attach_point=_TC_INGRESS)
     _warnings.clear()
     if (code := lib.bpf_tc_hook_create(byref(hook))) not in {0, -errno.EEXIST}:
         what = f"adding clsact to device {ifindex}"
         raise _failed(what, code)
-    options = TcOpts(sz=ctypes.sizeof(TcOpts), prog_fd=prog_fd, flags=_TC_F_REPLACE, handle=handle, priority=priority)
-    if code := lib.bpf_tc_attach(byref(hook), byref(options)):
+    flags = _TC_F_REPLACE if replace else 0
+    options = TcOpts(sz=ctypes.sizeof(TcOpts), prog_fd=prog_fd, flags=flags, handle=handle, priority=priority)
+    code = lib.bpf_tc_attach(byref(hook), byref(options))
+    if code == -errno.EEXIST and not replace:
+        return False
+    if code:
         what = f"attaching a program to device {ifindex}"
         raise _failed(what, code)
+    return True
 
 
-def tc_query(ifindex: int, handle: int, priority: int) -> int | None:
+def clsact_query(ifindex: int, handle: int, priority: int) -> int | None:
     """The id of the program attached at this place, or None."""
     hook = TcHook(sz=ctypes.sizeof(TcHook), ifindex=ifindex, attach_point=_TC_INGRESS)
     options = TcOpts(sz=ctypes.sizeof(TcOpts), handle=handle, priority=priority)
@@ -383,7 +461,7 @@ def tc_query(ifindex: int, handle: int, priority: int) -> int | None:
     return int(options.prog_id)
 
 
-def tc_detach(ifindex: int, handle: int, priority: int) -> None:
+def clsact_detach(ifindex: int, handle: int, priority: int) -> None:
     """Take the program at this place away, and nothing else; nothing there, or no device, is fine."""
     hook = TcHook(sz=ctypes.sizeof(TcHook), ifindex=ifindex, attach_point=_TC_INGRESS)
     options = TcOpts(sz=ctypes.sizeof(TcOpts), handle=handle, priority=priority)

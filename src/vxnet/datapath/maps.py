@@ -113,6 +113,11 @@ class Maps:
         """Descriptors by map name, for a new object to take over."""
         return self._fds
 
+    @property
+    def instance(self) -> int:
+        """What all programs over these maps have in common, and nobody else's: see attach.py."""
+        return int(libbpf.map_info(self.vtep.fd).id)
+
     def capacity(self, name: str) -> int:
         """Return how many elements a map can hold."""
         return int(libbpf.map_info(self._fds[name]).max_entries)

@@ -7,10 +7,11 @@ from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import devices as net
-from vxnet.datapath import flooding, libbpf
+from vxnet.datapath import flooding
 from vxnet.datapath.actual import takes_peer
+from vxnet.datapath.attach import attach, detach
 from vxnet.datapath.checks import port_device
-from vxnet.datapath.kernel import ACCESS, HANDLE
+from vxnet.datapath.kernel import ACCESS
 from vxnet.datapath.layout import MEMBER_PEER, MEMBER_PORT, Member
 from vxnet.errors import KernelError
 
@@ -44,7 +45,7 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     slot = slots.put_member(slot, member)
     maps.ports.put(c_uint32(device.index), c_uint32(slot))
     flooding.rewrite(maps, slots, domain)
-    libbpf.tc_attach(device.index, parts.programs[ACCESS], HANDLE, value.dstport)
+    attach(device.index, parts.programs[ACCESS], maps.instance)
 
 
 def remove(parts: Parts, port: Port) -> None:
@@ -54,9 +55,8 @@ def remove(parts: Parts, port: Port) -> None:
     if slot is None:
         return
     member = slots.members[slot]
-    libbpf.tc_detach(member.ifindex, HANDLE, parts.vtep.dstport)
     if device := net.device(member.ifindex):
-        net.remove_empty_clsact(device.index)
+        detach(device.index, maps.instance)
         if device.filters_macs:
             net.set_promiscuous(device.index, on=False)
     maps.ports.remove(c_uint32(member.ifindex))

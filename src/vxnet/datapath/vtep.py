@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import devices as net
-from vxnet.datapath import libbpf, vxlandev
-from vxnet.datapath.actual import attached
+from vxnet.datapath import vxlandev
+from vxnet.datapath.attach import attach, detach, is_attached
 from vxnet.datapath.checks import refuse_taken_port, underlay_of
-from vxnet.datapath.kernel import ACCESS, HANDLE, OVERLAY, UNDERLAY, alias, overlay_name
+from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, alias, overlay_name
 from vxnet.datapath.layout import LAYOUT_VERSION, MEMBER_PORT, Address
 from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.devices import Device, Devices
-    from vxnet.datapath.layout import VtepValue
     from vxnet.model import Vtep
 
 
@@ -47,7 +46,7 @@ def _make(parts: Parts, vtep: Vtep) -> None:
     overlay = present.by_name.get(overlay_name(vtep.dstport))
     if overlay and overlay.alias == alias(run_dir) and parts.vtep.underlay != underlay.index:
         # The address has moved to another device: groups are joined on the device that the VXLAN device was made for.
-        _leave_underlay(parts.vtep, present)
+        _leave_underlay(parts, present)
         net.delete(overlay.index)
         overlay = None
     if overlay is None or overlay.alias != alias(run_dir):
@@ -68,7 +67,7 @@ def _make(parts: Parts, vtep: Vtep) -> None:
     value.dstport, value.layout = vtep.dstport, LAYOUT_VERSION
     parts.put_vtep(value)
     for index, program in ((overlay.index, OVERLAY), (underlay.index, UNDERLAY)):
-        libbpf.tc_attach(index, parts.programs[program], HANDLE, vtep.dstport)
+        attach(index, parts.programs[program], parts.maps.instance)
 
 
 def _create(run_dir: Path, vtep: Vtep, underlay: Device) -> Device:
@@ -82,17 +81,17 @@ def _create(run_dir: Path, vtep: Vtep, underlay: Device) -> Device:
 def remove(parts: Parts) -> None:
     """Take the VTEP away. With its VXLAN device go the maps, and with them everything that is left."""
     value, present = parts.vtep, net.devices()
-    _leave_underlay(value, present)
+    _leave_underlay(parts, present)
     overlay = present.by_index.get(value.overlay)
     if overlay and overlay.alias == alias(parts.run_dir):
         net.delete(overlay.index)
     parts.close()
 
 
-def _leave_underlay(value: VtepValue, present: Devices) -> None:
-    libbpf.tc_detach(value.underlay, HANDLE, value.dstport)
+def _leave_underlay(parts: Parts, present: Devices) -> None:
+    value = parts.vtep
     if value.underlay in present.by_index:
-        net.remove_empty_clsact(value.underlay)
+        detach(value.underlay, parts.maps.instance)
         for group in net.group_routes(value.underlay, value.dstport):
             net.remove_group_route(group, value.underlay, value.dstport)
 
@@ -103,5 +102,5 @@ def replace_programs(parts: Parts) -> None:
     places = [(value.overlay, OVERLAY), (value.underlay, UNDERLAY)]
     places += [(m.ifindex, ACCESS) for m in parts.slots.members.values() if m.kind == MEMBER_PORT]
     for index, program in places:
-        if attached(index, value.dstport, program):
-            libbpf.tc_attach(index, parts.programs[program], HANDLE, value.dstport)
+        if is_attached(index, program, parts.maps.instance):
+            attach(index, parts.programs[program], parts.maps.instance)

@@ -161,7 +161,7 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	v = bpf_map_lookup_elem(&vtep, &zero);
 	slot = bpf_map_lookup_elem(&ports, &ifindex);
 	if (!v || !slot)
-		return drop(DROP_NO_PORT);
+		return TC_ACT_UNSPEC;	/* a port no more: its device was taken to another network namespace */
 	from = *slot;
 	port = bpf_map_lookup_elem(&members, &from);
 	if (!port || port->kind != MEMBER_PORT)

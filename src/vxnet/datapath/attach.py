@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where programs and devices meet: attaching, replacing, detaching and recognising them at a device's ingress.
+
+    Linux 6.6 and newer    tcx       a list of programs at the device itself: less to do for each packet
+    older                  clsact    a qdisc, and a filter in it for each program
+
+Either way a program stays until its device goes or it is taken away, needs nobody to hold it, is replaced in one step,
+and comes after the programs of others that were there before: those see the packets first.
+
+**Whose a program is, its maps tell.** All programs of an instance (one daemon, one run directory) use that instance's
+map `vtep`, whose id is the instance's. So any number of them share a device, and nobody takes a number for himself.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from vxnet.datapath import devices as net
+from vxnet.datapath import libbpf
+from vxnet.errors import KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from vxnet.datapath.devices import Filter
+    from vxnet.datapath.libbpf import Program
+
+_HANDLE = 1
+_PRIORITIES = range(49153, 65536)
+"""Filters without a priority of their own get 49152 or less from tc: they come before ours."""
+
+_ANY_DEVICE = 1
+
+
+class Attached(NamedTuple):
+    """A program at a device's ingress, by tcx or, if it is in a filter, by clsact."""
+
+    ifindex: int
+    program: Program
+    filter: Filter | None
+
+    def of(self, instance: int) -> bool:
+        """Tell whether it is a program of this instance."""
+        return instance in self.program.map_ids
+
+
+@cache
+def has_tcx() -> bool:
+    """Tell whether this kernel has tcx."""
+    return libbpf.tcx_query(_ANY_DEVICE) is not None
+
+
+def programs(ifindex: int) -> Iterator[Attached]:
+    """Every eBPF program at a device's ingress, whoever put it there, in the order they run."""
+    yield from _tcx_programs(ifindex)
+    yield from _clsact_programs(ifindex)
+
+
+def programs_of_all(present: Iterable[int]) -> Iterator[Attached]:
+    """Every eBPF program at the ingress of these devices."""
+    filtered = net.with_clsact()
+    for ifindex in present:
+        yield from _tcx_programs(ifindex)
+        if ifindex in filtered:
+            yield from _clsact_programs(ifindex)
+
+
+def _tcx_programs(ifindex: int) -> Iterator[Attached]:
+    for prog_id in libbpf.tcx_query(ifindex) or () if has_tcx() else ():
+        if program := libbpf.program_by_id(prog_id):
+            yield Attached(ifindex, program, None)
+
+
+def _clsact_programs(ifindex: int) -> Iterator[Attached]:
+    for place in net.ingress_filters(ifindex):
+        prog_id = libbpf.clsact_query(ifindex, place.handle, place.priority) if place.handle else None
+        if prog_id and (program := libbpf.program_by_id(prog_id)):
+            yield Attached(ifindex, program, place)
+
+
+def is_attached(ifindex: int, name: str, instance: int) -> bool:
+    """Tell whether the instance's program of this name is at the device's ingress."""
+    return any(found.of(instance) and found.program.name == name for found in programs(ifindex))
+
+
+def attach(ifindex: int, prog_fd: int, instance: int) -> None:
+    """Put a program at the device's ingress, in the place of the instance's other one if it has one there."""
+    there = [found for found in programs(ifindex) if found.of(instance)]
+    if has_tcx():
+        _attach_tcx(ifindex, prog_fd, next((found.program.id for found in there if not found.filter), None))
+        # An older vxnet, which knew nothing but clsact, may have been here.
+        for found in there:
+            if found.filter:
+                remove(found)
+    elif place := next((found.filter for found in there if found.filter), None):
+        libbpf.clsact_attach(ifindex, prog_fd, place.handle, place.priority, replace=True)
+    else:
+        while not libbpf.clsact_attach(ifindex, prog_fd, _HANDLE, _free_priority(ifindex), replace=False):
+            pass  # somebody else was faster
+
+
+def _attach_tcx(ifindex: int, prog_fd: int, replaced: int | None) -> None:
+    if replaced != libbpf.program(prog_fd).id:  # which the kernel would refuse to attach once more
+        libbpf.tcx_attach(ifindex, prog_fd, replaced)
+
+
+def _free_priority(ifindex: int) -> int:
+    taken = {place.priority for place in net.ingress_filters(ifindex)}
+    for priority in _PRIORITIES:
+        if priority not in taken:
+            return priority
+    message = f"attaching a program to device {ifindex}: all priorities from {_PRIORITIES.start} on are taken"
+    raise KernelError(message)
+
+
+def detach(ifindex: int, instance: int) -> None:
+    """Take the instance's program off the device, and nothing else; none there, or no device, is fine."""
+    for found in list(programs(ifindex)):
+        if found.of(instance):
+            remove(found)
+
+
+def remove(found: Attached) -> None:
+    """Take a program off its device, with the clsact qdisc if that is left empty."""
+    if found.filter is None:
+        libbpf.tcx_detach(found.ifindex, found.program.id)
+        return
+    libbpf.clsact_detach(found.ifindex, found.filter.handle, found.filter.priority)
+    net.remove_empty_clsact(found.ifindex)

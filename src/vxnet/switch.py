@@ -6,7 +6,7 @@ forwarding rules in docs/how-it-works.md.
 
     from_port(device, frame)                          from_underlay(packet)
       |  strip one VLAN tag                             |  ours? else leave it to the host
-      |                                                 |  truncated / bad header / unknown VNI: drop
+      |                                                 |  unfit headers, checksum, congestion mark: drop
       |  1. the port's segment                          |  1. the segment of (VNI, local address)
       |  2. source MAC: fit? learn it at the port       |  2. source MAC: fit? learn it behind the remote
       |  3. destination known: there, only there        |  3. destination known: there, if it is a port
@@ -45,6 +45,9 @@ UNKNOWN_VNI = drop_reason("UNKNOWN_VNI")
 BAD_HEADER = drop_reason("BAD_HEADER")
 TRUNCATED = drop_reason("TRUNCATED")
 TOO_BIG = drop_reason("TOO_BIG")
+BAD_CHECKSUM = drop_reason("BAD_CHECKSUM")
+INNER_TRUNCATED = drop_reason("INNER_TRUNCATED")
+CONGESTION_MARK = drop_reason("CONGESTION_MARK")
 
 Place = str | IPv4Address
 """Where a MAC is: a port's device name, or the address of the remote it is behind."""
@@ -177,8 +180,7 @@ class Switch:
 
         Left to the host (``ours`` False) is whatever is not IPv4 and UDP to our port and to our address or a group of
         ours, or claims to come from our own address. So are fragments and packets with IP options, which the kernel
-        makes whole or judges before it hands them back; and what it drops: wrong checksums, and frames that can carry
-        no congestion mark in packets that have got one (RFC 6040, section 4.2).
+        makes whole or judges before it hands them back.
         """
         outer = read_outer(packet)
         if outer is None or not self._is_ours(outer):
@@ -187,8 +189,14 @@ class Switch:
         if segment is None:
             return self._end(None, (), _unfit_outer(outer))
         # Checksums come last, as they cost: nothing is learned from a packet with a wrong one, and nothing delivered.
-        frame = None if outer.bad_checksum else ecn.taken_out(outer.frame, outer.ecn)
-        return LEFT_TO_HOST if frame is None else self._from_remote(segment, outer.src, frame, now)
+        if outer.bad_checksum:
+            return self._end(segment, (), BAD_CHECKSUM)
+        if ecn.ends_in_header(outer.frame):
+            return self._end(segment, (), INNER_TRUNCATED)
+        frame = ecn.taken_out(outer.frame, outer.ecn)
+        if frame is None:
+            return self._end(segment, (), CONGESTION_MARK)
+        return self._from_remote(segment, outer.src, frame, now)
 
     def _is_ours(self, outer: OuterPacket) -> bool:
         to_us = outer.dst == self._vtep.local or any(segment.group == outer.dst for segment in self._segments)

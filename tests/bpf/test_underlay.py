@@ -53,6 +53,7 @@ def patched(packet: bytes, at: int, value: bytes) -> bytes:
 
 
 KNOWN = outer(udp_frame())  # from MAC_A to MAC_B, who is at tap0
+LONG = outer(udp_frame(payload=bytes(100)))
 FLOODED = outer(frame(MAC_A, BROADCAST))
 
 
@@ -116,8 +117,7 @@ def with_ecn(field: int) -> bytes:
         pytest.param(outer(with_ecn(2), tos=1), id="ECT(1) around ECT(0) (RFC 6040)"),
         pytest.param(outer(frame(MAC_A, BROADCAST), vni=GREEN.vni, dst=GROUP), id="to a group"),
         pytest.param(KNOWN + b"padding", id="padded"),
-        pytest.param(patched(KNOWN, AT_UDP + 6, b"\x12\x34"), id="with a UDP checksum, right or wrong"),
-        pytest.param(KNOWN[:24] + b"\x12\x34" + KNOWN[26:], id="wrong IPv4 checksum"),
+        pytest.param(patched(LONG, AT_UDP + 6, b"\x12\x34"), id="long and with a UDP checksum, right or wrong"),
     ],
 )
 def test_slow_path(board: Board, packet: bytes) -> None:
@@ -147,6 +147,14 @@ def with_udp_checksum(packet: bytes) -> bytes:
     """Return the packet with the UDP checksum that a sender computes."""
     datagram = udp.Udp.parse(packet[AT_UDP:]).with_checksum(REMOTE, LOCAL)
     return packet[:AT_UDP] + datagram.encode()
+
+
+def test_checksum_that_a_device_would_have_finished(board: Board) -> None:
+    """A sender on this machine leaves the sum over the addresses alone in the field; the kernel knows of it."""
+    datagram = KNOWN[AT_UDP:]
+    pseudo = REMOTE.packed + LOCAL.packed + struct.pack("!HH", 17, len(datagram))
+    packet = patched(KNOWN, AT_UDP + 6, (0xFFFF - internet_checksum(pseudo)).to_bytes(2, "big"))
+    assert_left_alone(run(board, packet), packet)
 
 
 # ---- left alone ----
@@ -224,6 +232,9 @@ def test_short_but_whole(board: Board, length: int) -> None:
         pytest.param(outer(udp_frame(), vni=0, dst=GROUP), "UNKNOWN_VNI", id="VNI 0 to a group"),
         pytest.param(outer(udp_frame(), vni=BLUE.vni, dst=GROUP), "UNKNOWN_VNI", id="VNI of another group"),
         pytest.param(patched(FLOODED, AT_VXLAN, b"\0"), "BAD_HEADER", id="BUM without I flag"),
+        pytest.param(patched(KNOWN, AT_UDP + 6, b"\x12\x34"), "BAD_CHECKSUM", id="short, wrong UDP checksum"),
+        pytest.param(KNOWN[:24] + b"\x12\x34" + KNOWN[26:], "BAD_CHECKSUM", id="wrong IPv4 checksum"),
+        pytest.param(patched(outer(udp_frame(), vni=11), AT_UDP + 6, b"\1\2"), "UNKNOWN_VNI", id="VNI before checksum"),
     ],
 )
 def test_malformed(board: Board, packet: bytes, reason: str) -> None:

@@ -21,10 +21,10 @@ import msgspec
 
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
+from vxnet.datapath.dropped import dropped
 from vxnet.datapath.kernel import find
 from vxnet.datapath.report import overview
 from vxnet.datapath.slots import Slots
-from vxnet.drops import DROP_REASONS
 from vxnet.lab import Lab
 from vxnet.model import DOWN, HostState, Port, Segment, Vtep
 from vxnet.packet import ethernet, ip
@@ -159,8 +159,10 @@ class Board:
         return self.datapath.sweep(time.monotonic_ns())
 
     def drops(self) -> Counter[DropReason]:
-        """Return the drops so far."""
-        seen = {reason: sum(cpu.frames for cpu in self.maps.drops.get(reason.number)) for reason in DROP_REASONS}
+        """Return the drops so far, the kernel's own with them."""
+        assert self._found is not None
+        with self.host.enter():
+            seen = dropped(self.maps, self._found.overlay.index, self._found.vtep.dstport)
         return Counter({reason: frames for reason, frames in seen.items() if frames})
 
     # ---- frames ----

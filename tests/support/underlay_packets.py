@@ -40,7 +40,8 @@ class UnderlayPacket(msgspec.Struct, frozen=True, kw_only=True):
     """A packet as it is drawn.
 
     ``flags`` and ``last`` are the VXLAN header's first word and last byte; ``udp_extra`` and ``ip_extra`` are added to
-    the lengths that UDP and IP state; ``cut`` bytes are missing at the end, or ``pad`` bytes follow.
+    the lengths that UDP and IP state; ``cut`` bytes are missing at the end, or ``pad`` bytes follow. ``inner_length``
+    is how much is left of a frame without tags.
     """
 
     src: IPv4Address
@@ -55,6 +56,7 @@ class UnderlayPacket(msgspec.Struct, frozen=True, kw_only=True):
     ip_extra: int = 0
     cut: int = 0
     pad: int = 0
+    inner_length: int = 1 << 16
     tos: int = 0
     ttl: int = 64
     fragment: bool = False
@@ -64,6 +66,8 @@ class UnderlayPacket(msgspec.Struct, frozen=True, kw_only=True):
     def encode(self, example: int, dstport: int) -> bytes:
         """Return the bytes with the outer Ethernet header."""
         frame = self.inner.encode(example)
+        if not self.inner.tags:
+            frame = frame[: self.inner_length]
         header = struct.pack("!II", self.flags, self.vni << 8 | self.last)
         port = dstport + 1 if self.other_port else dstport
         datagram = udp.Udp(src_port=50000, dst_port=port, payload=header + frame)
@@ -104,6 +108,8 @@ _ODD = st.one_of(
     st.fixed_dictionaries({"udp_extra": st.integers(-60, 3)}),
     st.fixed_dictionaries({"ip_extra": st.integers(-80, 3)}),
     st.fixed_dictionaries({"cut": st.integers(1, 80)}),
+    st.fixed_dictionaries({"inner_length": st.integers(14, 60), "tos": st.integers(0, 3)}),
+    st.fixed_dictionaries({"inner_length": st.integers(14, 100), "checksum": st.sampled_from(("right", "wrong"))}),
     st.fixed_dictionaries({"pad": st.integers(1, 30)}),
     st.fixed_dictionaries({"tos": st.integers(0, 255), "ttl": st.integers(0, 255)}),
     st.fixed_dictionaries({"fragment": st.just(value=True)}),

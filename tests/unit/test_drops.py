@@ -24,6 +24,11 @@ def test_first_reasons_are_pinned() -> None:
         (9, "too-big"),
         (10, "no-port"),
         (11, "send-failed"),
+        (12, "bad-checksum"),
+        (13, "inner-truncated"),
+        (14, "congestion-mark"),
+        (15, "kernel-send"),
+        (16, "kernel-receive"),
     ]
     assert [(reason.number, reason.name) for reason in DROP_REASONS][: len(pinned)] == pinned
 

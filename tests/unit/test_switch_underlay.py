@@ -137,8 +137,6 @@ def test_vni_and_group_belong_together() -> None:
         pytest.param(with_bytes(23, b"\x06"), id="TCP"),
         pytest.param(with_bytes(20, b"\x20\x00"), id="first fragment"),
         pytest.param(with_bytes(20, b"\x00\x10"), id="later fragment"),
-        pytest.param(with_bytes(22, b"\x07")[:24] + b"\0\0" + GOOD[26:], id="wrong IPv4 checksum"),
-        pytest.param(with_bytes(40, b"\x12\x34"), id="wrong UDP checksum"),
         pytest.param(GOOD[:41], id="no whole UDP header"),
         pytest.param(frame(MAC_A, MAC_B), id="not IP"),
     ],
@@ -173,6 +171,8 @@ def test_reserved_bits_are_ignored() -> None:
 
 NO_FLAG = with_bytes(42, b"\0")
 UNKNOWN = with_bytes(46, b"\0\0\x63")
+MARKED = from_remote(udp_frame())
+SHORT = from_remote(udp_frame()[:33])
 
 
 @pytest.mark.parametrize(
@@ -188,6 +188,12 @@ UNKNOWN = with_bytes(46, b"\0\0\x63")
         pytest.param(NO_FLAG[:-1], "TRUNCATED", id="truncated before bad header"),
         pytest.param(with_bytes(46, b"\0\0\x63", NO_FLAG), "BAD_HEADER", id="bad header before unknown VNI"),
         pytest.param(with_bytes(40, b"\x12\x34", UNKNOWN), "UNKNOWN_VNI", id="unknown VNI before checksum"),
+        pytest.param(with_bytes(22, b"\x07")[:24] + b"\0\0" + GOOD[26:], "BAD_CHECKSUM", id="wrong IPv4 checksum"),
+        pytest.param(with_bytes(40, b"\x12\x34"), "BAD_CHECKSUM", id="wrong UDP checksum"),
+        pytest.param(from_remote(udp_frame()[:33]), "INNER_TRUNCATED", id="ends inside its IP header"),
+        pytest.param(with_bytes(15, b"\x03", MARKED), "CONGESTION_MARK", id="a mark and no place for it"),
+        pytest.param(with_bytes(15, b"\x03", SHORT), "INNER_TRUNCATED", id="truncated before mark"),
+        pytest.param(with_bytes(40, b"\x12\x34", SHORT), "BAD_CHECKSUM", id="checksum before truncated"),
     ],
 )
 def test_malformed(packet: bytes, reason: str) -> None:

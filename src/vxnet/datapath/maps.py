@@ -67,6 +67,12 @@ class CounterMap(Generic[V]):
         libbpf.map_lookup(self.fd, c_uint32(index), values)
         return list(values)
 
+    def put(self, index: int, values: list[V]) -> None:
+        """Write the element's value on each CPU."""
+        element = self._all()
+        element[:] = values
+        libbpf.map_update(self.fd, c_uint32(index), element)
+
     def clear(self, index: int) -> None:
         """Set the element to zero on every CPU."""
         libbpf.map_update(self.fd, c_uint32(index), self._all())

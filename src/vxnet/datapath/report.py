@@ -13,12 +13,12 @@ import msgspec
 
 from vxnet.datapath.actual import read
 from vxnet.datapath.devices import devices
+from vxnet.datapath.dropped import dropped
 from vxnet.datapath.flooding import flood_list
 from vxnet.datapath.kernel import find
 from vxnet.datapath.layout import DOMAIN_LEARNING, FDB_STATIC
 from vxnet.datapath.slots import Slots
 from vxnet.datapath.sweep import expired
-from vxnet.drops import DROP_REASONS
 from vxnet.errors import HostError
 from vxnet.packet.mac import format_mac
 from vxnet.plan import kind_of, name_of
@@ -88,7 +88,10 @@ class SegmentRow(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """One host. ``faults`` says what is there but does not work, in words."""
+    """One host.
+
+    ``drops`` has every reason by its name, zeros and all; ``faults`` says what is there but does not work, in words.
+    """
 
     local: IPv4Address
     dstport: int
@@ -109,13 +112,14 @@ def _overview(run_dir: Path, found: Found) -> Overview:
     slots = Slots(found.maps)
     rows = _rows(found, slots)
     underlay = devices().by_index.get(found.vtep.underlay)
+    drops = dropped(found.maps, found.overlay.index, found.vtep.dstport)
     return Overview(
         local=found.vtep.local.ipv4() or IPv4Address(0),
         dstport=found.vtep.dstport,
         underlay=underlay.name if underlay else "",
         mtu=found.vtep.mtu,
         segments=tuple(_segment(found, slots, slot, rows) for slot in sorted(slots.domains)),
-        drops=_drops(found),
+        drops={reason.name: frames for reason, frames in drops.items()},
         faults=tuple(f"{kind_of(v)} {name_of(v)}: {why}" for v, why in read(run_dir).faults.items()),
     )
 
@@ -211,8 +215,3 @@ def _traffic(found: Found, member: int) -> Traffic:
     return Traffic(
         *(sum(getattr(v, field) for v in values) for field in Traffic.__struct_fields__),
     )
-
-
-def _drops(found: Found) -> dict[str, int]:
-    """Return every reason, also those with zero drops: a script must not have to guess what could be there."""
-    return {r.name: sum(v.frames for v in found.maps.drops.get(r.number)) for r in DROP_REASONS}

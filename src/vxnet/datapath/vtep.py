@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import devices as net
-from vxnet.datapath import vxlandev
+from vxnet.datapath import dropped, vxlandev
 from vxnet.datapath.attach import attach, detach, is_attached
 from vxnet.datapath.checks import refuse_taken_port, underlay_of
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, alias, overlay_name
@@ -47,6 +47,7 @@ def _make(parts: Parts, vtep: Vtep) -> None:
     if overlay and overlay.alias == alias(run_dir) and parts.vtep.underlay != underlay.index:
         # The address has moved to another device: groups are joined on the device that the VXLAN device was made for.
         _leave_underlay(parts, present)
+        dropped.keep(parts.maps, overlay.index, vtep.dstport)
         net.delete(overlay.index)
         overlay = None
     if overlay is None or overlay.alias != alias(run_dir):

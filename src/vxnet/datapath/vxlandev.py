@@ -9,6 +9,7 @@ pyroute2 does not know the filter's messages, so this file speaks rtnetlink itse
 
     RTM_NEWLINK    ifinfomsg, IFLA_IFNAME,
                    IFLA_LINKINFO { "vxlan", { LINK, PORT, PORT_RANGE, COLLECT_METADATA, VNIFILTER } }
+    RTM_GETLINK    ifinfomsg  ->  IFLA_STATS64
     RTM_NEWTUNNEL  tunnel_msg, VXLAN_VNIFILTER_ENTRY { START, END, GROUP }, ...
 """
 
@@ -30,16 +31,23 @@ if TYPE_CHECKING:
 
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_DUMP, _NLM_F_EXCL, _NLM_F_CREATE = 1, 4, 0x300, 0x200, 0x400
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_RTM_NEWLINK, _RTM_NEWTUNNEL, _RTM_DELTUNNEL, _RTM_GETTUNNEL = 16, 120, 121, 122
+_RTM_NEWLINK, _RTM_GETLINK = 16, 18
+_RTM_NEWTUNNEL, _RTM_DELTUNNEL, _RTM_GETTUNNEL = 120, 121, 122
 _AF_BRIDGE = 7
 _NESTED = 0x8000
 
-_IFLA_IFNAME, _IFLA_LINKINFO = 3, 18
+_IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_STATS64 = 3, 18, 23
 _INFO_KIND, _INFO_DATA = 1, 2
 _VXLAN_LINK, _VXLAN_LEARNING, _VXLAN_PORT_RANGE, _VXLAN_PORT = 3, 7, 10, 15
 _VXLAN_COLLECT_METADATA, _VXLAN_VNIFILTER = 25, 30
 _FILTER_ENTRY = 1
 _ENTRY_START, _ENTRY_END, _ENTRY_GROUP = 1, 2, 3
+
+_STATS64 = (
+    *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped"),
+    *("multicast", "collisions", "rx_length_errors", "rx_over_errors", "rx_crc_errors", "rx_frame_errors"),
+)
+"""The beginning of struct rtnl_link_stats64 (linux/if_link.h)."""
 
 SPORT_MIN, SPORT_MAX = 49152, 65535
 """RFC 7348, section 5. Left alone, the kernel would take the host's ephemeral ports."""
@@ -104,6 +112,14 @@ def vnis(ifindex: int) -> frozenset[FilterEntry]:
                 group = IPv4Address(fields[_ENTRY_GROUP]) if _ENTRY_GROUP in fields else None
                 found |= {FilterEntry(vni, group) for vni in range(first, last + 1)}
     return frozenset(found)
+
+
+def counters(ifindex: int) -> dict[str, int]:
+    """Return the device's counters by their names in struct rtnl_link_stats64."""
+    body = struct.pack("=BxHiII", 0, 0, ifindex, 0, 0)
+    (reply,) = _talk(_RTM_GETLINK, _NLM_F_ACK, body, "reading the VXLAN device's counters")
+    values = struct.unpack_from(f"={len(_STATS64)}Q", dict(_attributes(reply[16:]))[_IFLA_STATS64])
+    return dict(zip(_STATS64, values, strict=True))
 
 
 def _change_vnis(message: int, ifindex: int, entries: Iterable[FilterEntry], what: str) -> None:

@@ -19,10 +19,15 @@ NOT_ECT, ECT1, ECT0, CE = range(4)
 _HEADERS = {IPV4: IPV4_HEADER_LENGTH, IPV6: IPV6_HEADER_LENGTH}
 
 
+def ends_in_header(frame: bytes) -> bool:
+    """Tell whether the frame ends inside its IPv4 or IPv6 header."""
+    return len(frame) < HEADER_LENGTH + _HEADERS.get(int.from_bytes(frame[12:14], "big"), 0)
+
+
 def field(frame: bytes) -> int | None:
     """Return the field of the frame's IPv4 or IPv6 header; None if it has none."""
     ethertype = int.from_bytes(frame[12:14], "big")
-    if len(frame) < HEADER_LENGTH + _HEADERS.get(ethertype, len(frame)):
+    if ethertype not in _HEADERS or ends_in_header(frame):
         return None
     second = frame[HEADER_LENGTH + 1]
     return (second if ethertype == IPV4 else second >> 4) & CE

@@ -17,6 +17,7 @@
 #define VXNET_UNDERLAY_H
 
 #include "access.h"
+#include "checksum.h"
 #include "fdb.h"
 #include "flood.h"
 #include "flows.h"
@@ -43,14 +44,8 @@ static __always_inline int ecn_agrees(const struct __sk_buff *skb, const struct 
 /* One VXLAN packet as struct wire shows it: the 64 bytes are there, and they are IPv4, UDP, unfragmented, unchecked. */
 static __always_inline int plain(const struct wire *w)
 {
-	const __u32 *word = (const __u32 *)&w->version_ihl;
-	__u64 sum;
-
-	if (w->version_ihl != 0x45 || w->protocol != IPPROTO_UDP || (w->fragment & IP_FRAGMENT) || w->udp_checksum)
-		return 0;
-	sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return !fold((__u32)sum + (__u32)(sum >> 32));
+	return w->version_ihl == 0x45 && w->protocol == IPPROTO_UDP && !(w->fragment & IP_FRAGMENT) &&
+	       !w->udp_checksum && ip_header_sound(w);
 }
 
 static __always_inline int lengths_agree(const struct __sk_buff *skb, const struct wire *w)
@@ -148,6 +143,8 @@ static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 		return -2;
 	if (is_group(w->dst) || is_group(w->src) || is_zero(w->src) || same_mac(w->dst, w->src))
 		return -2;
+	if (skb->len < WIRE_LEN + (w->type == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
+		return -2;	/* nothing is learned from it: the kernel drops it */
 	tunnel = bpf_map_lookup_elem(&members, &from);
 	if (!tunnel)
 		return -2;
@@ -224,6 +221,8 @@ static __always_inline int underlay_slow(struct __sk_buff *skb)
 	slot = arrival(bpf_ntohl(vni) >> 8, v->dstport, local, remote);
 	if (!slot)
 		return drop(DROP_UNKNOWN_VNI);
+	if (!ip_header_sound(w) || (w->udp_checksum && short_and_wrong(skb, udp_len)))
+		return drop(DROP_BAD_CHECKSUM);
 
 	if (ours && skb->pkt_type == PACKET_HOST && plain(w) && is_ip(w->type) && lengths_agree(skb, w) &&
 	    ecn_agrees(skb, w)) {

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* This file contains the outer checksums of a received packet, as far as they are verified here and not by the kernel. */
+#ifndef VXNET_CHECKSUM_H
+#define VXNET_CHECKSUM_H
+
+#include "parse.h"
+#include "tunnel.h"
+
+/*
+ * Up to here (CHECKSUM_BREAK of linux/skbuff.h) the kernel verifies a UDP checksum before it looks for the socket, and
+ * counts a wrong one for all sockets together. A longer datagram it counts at the VXLAN device's socket, where
+ * vxnet/datapath/dropped.py reads it.
+ */
+#define SHORT_DATAGRAM 76
+
+static __always_inline int ip_header_sound(const struct wire *w)
+{
+	const __u32 *word = (const __u32 *)&w->version_ihl;
+	__u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
+
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return !fold((__u32)sum + (__u32)(sum >> 32));
+}
+
+/* A short datagram whose checksum is there and wrong. length: of the datagram. */
+static __noinline int short_and_wrong(struct __sk_buff *skb, __u32 length)
+{
+	struct {
+		__be32 saddr, daddr;
+		__u8 zero, protocol;
+		__be16 length;
+	} pseudo = { .protocol = IPPROTO_UDP, .length = bpf_htons(length) };
+	__u32 at = ETH_HLEN + sizeof(struct iphdr), words[SHORT_DATAGRAM / 4] = {}, sum;
+	const struct udphdr *udp = (const void *)words;
+
+	if (length < sizeof(*udp) || length > SHORT_DATAGRAM || bpf_skb_load_bytes(skb, at, words, length) ||
+	    bpf_skb_load_bytes(skb, at - 8, &pseudo, 8) || !udp->check)
+		return 0;
+	if (bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0)
+		return 0;	/* the device has verified it */
+	sum = bpf_csum_diff(0, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
+	if (udp->check == (__u16)~fold(sum))
+		return 0;	/* from this machine: a device, had there been one, would have finished it */
+	return fold(bpf_csum_diff(0, 0, words, sizeof(words), sum)) != 0;
+}
+
+#endif

@@ -245,7 +245,7 @@ def test_show_tells_faults(own_scene: Scene) -> None:
         Datapath(h1.run_dir).apply(plan(load(h1.file), read(h1.run_dir)))
     assert h1.json("show")["faults"] == []
     h1.node.ip("link set tap-a down")
-    assert h1.json("show")["faults"] == ["port tap-a: its device is down"]
+    assert h1.json("show")["faults"] == [{"kind": "port", "name": "tap-a", "fault": "its device is down"}]
     assert "  fault: port tap-a: its device is down\n" in h1("show")
     assert h1("plan", str(h1.file)).splitlines()[0] == "+ port tap-a  segment blue  (its device is down)"
 

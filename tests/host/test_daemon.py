@@ -259,8 +259,8 @@ def test_it_starts_with_what_is_there(pair: Pair, started: Started) -> None:
         started(pair.h1, wanted)
         wait(lambda: "READY=1" in started.told(), "it to be ready")
         assert pair.a.ping(pair.b)
-        assert "ports[0].device: device late0 does not exist; it is attached as soon as it can be" in pair.h1.log()
-        assert "ports[1].device: device late1 is busy: it belongs to br9" in pair.h1.log()
+        assert "port late0: device late0 does not exist; it is attached as soon as it can be" in pair.h1.log()
+        assert "port late1: device late1 is busy: it belongs to br9" in pair.h1.log()
         assert {port.device for port in pair.h1.actual().state.ports} == {"tap-a", "tap-c"}
         pair.h1.node.ip("link delete br9")
         with by_hand(pair.h1.node, "link add late0 type veth peer name late3", undo=("link delete late0",)):

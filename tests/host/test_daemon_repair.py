@@ -45,12 +45,14 @@ def test_a_port_device_goes_and_comes_back(pair: Pair) -> None:
         pair.h1.node.ip("link delete tap-a")
         wait(lambda: "remove port tap-a: its device is gone" in pair.h1.log(), "the daemon to notice")
         wait(lambda: mac not in pair.h1.fdb("blue"), "what was learned there to go")
+        assert "  port: tap-a, not attached yet: device tap-a does not exist\n" in pair.h1.vxnet("show").stdout
         assert [port.device for port in pair.h1.actual().state.ports] == ["tap-c"]
         assert MAC not in pair.h1.fdb("blue")
         plug_in(pair, mac)
         wait(lambda: pair.h1.changes(wanted) == (), "the port to be attached again")
         assert pair.a.ping(pair.b)
         assert pair.h1.fdb("blue")[MAC].port == "tap-a"
+        assert "not attached" not in pair.h1.vxnet("show").stdout
     assert stream.lost == set()
     said = [line for line in pair.h1.log().splitlines() if "device tap-a does not exist" in line]
     assert len(said) == 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
@@ -10,8 +11,9 @@ import msgspec
 import pytest
 
 from vxnet.cli.output import print_lines
-from vxnet.cli.show import lines, only
-from vxnet.datapath.report import Overview, PortRow, RemoteRow, SegmentRow, Traffic
+from vxnet.cli.show import lines, only, record
+from vxnet.daemon.control import Running, Waiting
+from vxnet.datapath.report import Fault, Overview, PortRow, RemoteRow, SegmentRow, Traffic
 from vxnet.errors import HostError
 
 Text = Callable[[Overview], str]
@@ -40,8 +42,9 @@ HOST = Overview(
     mtu=1500,
     segments=(BLUE,),
     drops={"bad-source": 0, "unknown-vni": 12, "truncated": 1},
-    faults=("port tap-b: its device is gone",),
+    faults=(Fault("port", "tap-b", "its device is gone"),),
 )
+DAEMON = Running(4711, (), "")
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def text(capsys: pytest.CaptureFixture[str]) -> Text:
     """The page as a pipe gets it."""
 
     def printed(view: Overview) -> str:
-        print_lines(lines(view))
+        print_lines(lines(view, DAEMON))
         return capsys.readouterr().out
 
     return printed
@@ -118,7 +121,44 @@ def test_refused_macs(text: Text) -> None:
 
 def test_faults_are_red() -> None:
     """What does not work is red."""
-    assert any("\x1b[31mport tap-b: its device is gone\x1b[0m" in line for line in lines(HOST))
+    assert any("\x1b[31mport tap-b: its device is gone\x1b[0m" in line for line in lines(HOST, DAEMON))
+
+
+def test_ports_that_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that cannot be attached now stands in its segment, with the reason."""
+    red = msgspec.structs.replace(BLUE, name="red", ports=(), remotes=(), traffic=QUIET)
+    daemon = Running(4711, (Waiting("tap-z", "red", "device tap-z does not exist"),), "")
+    print_lines(lines(msgspec.structs.replace(HOST, segments=(BLUE, red)), daemon))
+    shown = capsys.readouterr().out
+    assert shown.endswith("\nsegment: red\n  vni: 5001\n  port: tap-z, not attached yet: device tap-z does not exist\n")
+    assert shown.count("tap-z") == 2
+
+
+def test_no_daemon(capsys: pytest.CaptureFixture[str]) -> None:
+    """That no daemon looks after the host is said; one that does is the rule, and is left out."""
+    print_lines(lines(HOST, None))
+    assert "  daemon: not running\n" in capsys.readouterr().out
+    print_lines(lines(HOST, DAEMON))
+    assert "daemon" not in capsys.readouterr().out
+
+
+def test_trouble_is_a_fault() -> None:
+    """What keeps the daemon from its work stands among the faults."""
+    trouble = Running(4711, (), "vtep.dstport: UDP port 4789 is in use")
+    assert any("\x1b[31mvtep.dstport: UDP port 4789 is in use\x1b[0m" in line for line in lines(HOST, trouble))
+
+
+def test_record() -> None:
+    """JSON has everything, and null where no daemon runs."""
+    waiting = (Waiting("tap-z", "red", "device tap-z does not exist"),)
+    shown = json.loads(msgspec.json.encode(record(HOST, Running(4711, waiting, "")), enc_hook=str))
+    assert shown["faults"] == [{"kind": "port", "name": "tap-b", "fault": "its device is gone"}]
+    assert shown["daemon"] == {
+        "pid": 4711,
+        "waiting": [{"device": "tap-z", "segment": "red", "reason": "device tap-z does not exist"}],
+        "trouble": "",
+    }
+    assert record(HOST, None)["daemon"] is None
 
 
 def test_only_one_segment() -> None:

@@ -20,13 +20,17 @@ from vxnet.daemon.control import (
     Failed,
     Quit,
     Request,
+    Running,
+    Status,
     Step,
     Up,
+    Waiting,
     ask,
     decode_request,
     encode,
     is_running,
     socket_path,
+    status,
 )
 from vxnet.errors import ControlError
 from vxnet.model import DOWN, FdbEntry, HostState, Port, Segment, Vtep
@@ -73,7 +77,7 @@ def daemon(run_dir: Path, *lines: bytes) -> Iterator[list[bytes]]:
         thread.join()
 
 
-@pytest.mark.parametrize("request_", [Up(HOST, 4026531840), Up(DOWN, 1), Down(1), Quit()])
+@pytest.mark.parametrize("request_", [Up(HOST, 4026531840), Up(DOWN, 1), Down(1), Quit(), Status()])
 def test_requests_arrive_as_they_were_sent(request_: Request) -> None:
     """A request is one line and reads back as the same value, addresses and all."""
     line = encode(request_)
@@ -144,8 +148,20 @@ def test_nobody_there(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / SOCKET))
     assert not is_running(tmp_path)
-    with pytest.raises(ControlError, match="does not answer: Connection refused"):
+    with pytest.raises(ControlError, match="does not run: Connection refused"):
         ask(tmp_path, Quit())
+
+
+def test_status_of_nobody(tmp_path: Path) -> None:
+    """Where no daemon runs there is no status, and that is no failure."""
+    assert status(tmp_path) is None
+
+
+def test_status(tmp_path: Path) -> None:
+    """What the daemon says of itself arrives as it was said."""
+    said = Running(4711, (Waiting("tap-a", "blue", "device tap-a does not exist"),), "")
+    with daemon(tmp_path, encode(said)):
+        assert status(tmp_path) == said
 
 
 def test_somebody_there(tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ Received and sent are this host's: received from the machine at the port, from t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from vxnet.cli.options import RUN_DIR, Json, OneSegment, RunDir
 from vxnet.cli.output import bold, coloured, print_json, print_lines
 from vxnet.cli.words import ago, count, size, span
+from vxnet.daemon.control import Running, Waiting, status
 from vxnet.datapath.report import Overview, PortRow, RemoteRow, SegmentRow, Traffic, overview
 from vxnet.errors import HostError
 from vxnet.model import AGEING, MAXADDRESS
@@ -38,13 +39,19 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the VTEP, and each segment with its ports, remotes, traffic and age."""
-    view = overview(run_dir)
+    daemon = status(run_dir)
+    try:
+        view = overview(run_dir)
+    except HostError as error:
+        if daemon and daemon.trouble:
+            raise HostError(f"{error}; vxnetd runs and tries: {daemon.trouble}") from error
+        raise
     if segment is not None:
         view = only(view, segment)
     if as_json:
-        print_json(view)
+        print_json(record(view, daemon))
     else:
-        print_lines(lines(view))
+        print_lines(lines(view, daemon))
 
 
 def only(view: Overview, segment: str) -> Overview:
@@ -56,14 +63,20 @@ def only(view: Overview, segment: str) -> Overview:
     return msgspec.structs.replace(view, segments=kept)
 
 
-def lines(view: Overview) -> Iterator[str]:
+def record(view: Overview, daemon: Running | None) -> dict[str, object]:
+    """Return everything for JSON; ``daemon`` is null if none runs."""
+    return msgspec.structs.asdict(view) | {"daemon": msgspec.structs.asdict(daemon) if daemon else None}
+
+
+def lines(view: Overview, daemon: Running | None) -> Iterator[str]:
     """Yield the VTEP's block and each segment's, with empty lines between."""
     yield _title("vtep", str(view.local), "green")
     yield from _vtep(view)
+    yield from _daemon(daemon)
     for segment in view.segments:
         yield ""
         yield _title("segment", segment.name, "yellow")
-        yield from _segment(segment)
+        yield from _segment(segment, [port for port in _waiting(daemon) if port.segment == segment.name])
 
 
 def _vtep(view: Overview) -> Iterator[str]:
@@ -74,10 +87,21 @@ def _vtep(view: Overview) -> Iterator[str]:
     if dropped := [f"{number} {reason}" for reason, number in view.drops.items() if number]:
         yield _field("drops", ", ".join(dropped))
     for fault in view.faults:
-        yield _field("fault", coloured(fault, "red"))
+        yield _field("fault", coloured(f"{fault.kind} {fault.name}: {fault.fault}", "red"))
 
 
-def _segment(segment: SegmentRow) -> Iterator[str]:
+def _daemon(daemon: Running | None) -> Iterator[str]:
+    if daemon is None:
+        yield _field("daemon", coloured("not running", "yellow"))
+    elif daemon.trouble:
+        yield _field("fault", coloured(daemon.trouble, "red"))
+
+
+def _waiting(daemon: Running | None) -> tuple[Waiting, ...]:
+    return daemon.waiting if daemon else ()
+
+
+def _segment(segment: SegmentRow, waiting: Iterable[Waiting]) -> Iterator[str]:
     yield _field("vni", str(segment.vni))
     if segment.group:
         yield _field("group", str(segment.group))
@@ -89,6 +113,8 @@ def _segment(segment: SegmentRow) -> Iterator[str]:
         yield _field("maxaddress", str(segment.maxaddress))
     for port in segment.ports:
         yield _field("port", ", ".join(_port(port)))
+    for absent in waiting:
+        yield _field("port", coloured(f"{absent.device}, not attached yet: {absent.reason}", "yellow"))
     for remote in segment.remotes:
         yield _field("remote", ", ".join(_remote(remote, flooded=remote.flood or segment.group is not None)))
     if transfer := list(_transfer(segment.traffic)):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control socket: how `vxnet up` and `vxnet down` talk to vxnetd.
+"""The control socket: how the commands talk to vxnetd.
 
 A Unix stream socket, RUN_DIR/vxnetd.sock. One request, one line of JSON; then answers, a line each, the last of them
-Done or Failed:
+Done, Running or Failed:
 
     Up(state)   ->  Step(change) ...  Done        bring the host to this state
     Down()      ->  Step(change) ...  Done        take it all away; the daemon ends
     Quit()      ->  Done                          the daemon ends, the kernel goes on forwarding
+    Status()    ->  Running(pid, ...)             what only the daemon knows; at once, whatever else it is doing
 
 The socket's mode is 0600: whoever may talk to it may change the network.
 """
@@ -52,7 +53,11 @@ class Quit(msgspec.Struct, frozen=True, tag=True):
     """End and leave the kernel as it is."""
 
 
-Request = Up | Down | Quit
+class Status(msgspec.Struct, frozen=True, tag=True):
+    """Say how it is going."""
+
+
+Request = Up | Down | Quit | Status
 
 
 class Step(msgspec.Struct, frozen=True, tag=True):
@@ -79,7 +84,27 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-Answer = Step | Done | Failed
+class Waiting(msgspec.Struct, frozen=True):
+    """A port that cannot be attached now, and why in words; it is attached as soon as it can be."""
+
+    device: str
+    segment: str
+    reason: str
+
+
+class Running(msgspec.Struct, frozen=True, tag=True):
+    """The daemon runs. ``trouble`` is what else stands in the way of the desired state, "" for nothing."""
+
+    pid: int
+    waiting: tuple[Waiting, ...]
+    trouble: str
+
+
+Answer = Step | Done | Failed | Running
+
+
+class NotRunningError(ControlError):
+    """Nobody listens at the control socket."""
 
 
 def encode(message: Request | Answer) -> bytes:
@@ -118,8 +143,17 @@ def is_running(run_dir: Path) -> bool:
         return connection.connect_ex(str(socket_path(run_dir))) == 0
 
 
-def ask(run_dir: Path, request: Request, progress: Callable[[Step], None] = lambda _: None) -> None:
-    """Send a request and wait until it is done. ControlError with the daemon's words if it failed."""
+def status(run_dir: Path) -> Running | None:
+    """Return what the daemon says of itself; None if none runs. ControlError if it gives no answer to that."""
+    try:
+        answer = ask(run_dir, Status())
+    except NotRunningError:
+        return None
+    return answer if isinstance(answer, Running) else None
+
+
+def ask(run_dir: Path, request: Request, progress: Callable[[Step], None] = lambda _: None) -> Done | Running:
+    """Send a request and return its last answer. ControlError with the daemon's words if it failed."""
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(str(socket_path(run_dir)))
@@ -129,10 +163,13 @@ def ask(run_dir: Path, request: Request, progress: Callable[[Step], None] = lamb
                     match _ANSWERS.decode(line):
                         case Step() as step:
                             progress(step)
-                        case Done():
-                            return
                         case Failed(text):
                             raise ControlError(text)
+                        case last:
+                            return last
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            message = f"vxnetd of {run_dir} does not run: {error.strerror}"
+            raise NotRunningError(message) from error
         except OSError as error:
             message = f"vxnetd of {run_dir} does not answer: {error.strerror}"
             raise ControlError(message) from error

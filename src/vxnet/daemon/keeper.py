@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from pathlib import Path
 
+    from vxnet.model import Port
     from vxnet.plan import Change
 
 log = logging.getLogger("vxnetd")
@@ -40,7 +41,7 @@ class Keeper:
         self._run_dir = run_dir
         self._datapath = Datapath(run_dir)
         self._desired = read(run_dir).asked_for()
-        self._waiting: dict[str, str] = {}
+        self._waiting: dict[Port, str] = {}
         self._trouble = ""
         if self._desired.vtep:
             log.info("adopted %d segments and %d ports", len(self._desired.segments), len(self._desired.ports))
@@ -49,6 +50,11 @@ class Keeper:
     def trouble(self) -> str:
         """What stands in the way of the desired state, but for ports that wait for their devices; empty: nothing."""
         return self._trouble
+
+    @property
+    def waiting(self) -> dict[Port, str]:
+        """The ports that cannot be attached now, and why."""
+        return self._waiting
 
     def bring(self, desired: HostState, progress: Callable[[Change], None] = lambda _: None) -> None:
         """Bring the host to ``desired``. When that fails, everything is as it was."""
@@ -69,10 +75,11 @@ class Keeper:
         """Bring the kernel back to what is desired, as far as the devices that are there allow; say so, once each."""
         try:
             waiting = unusable_ports(self._desired, self._run_dir)
-            for device in sorted(waiting.keys() - self._waiting.keys()):
-                log.warning("%s; it is attached as soon as it can be", waiting[device])
+            for port, why in waiting.items():
+                if self._waiting.get(port) != why:
+                    log.warning("port %s: %s; it is attached as soon as it can be", port.device, why)
             self._waiting = waiting
-            self._apply(_without(self._desired, waiting))
+            self._apply(_without(self._desired, {port.device for port in waiting}))
         except (VxnetError, OSError) as error:
             if str(error) != self._trouble:
                 log.error("%s", error)  # noqa: TRY400  (its words say it all; it is tried again)
@@ -92,7 +99,7 @@ class Keeper:
     def down(self, progress: Callable[[Change], None] = lambda _: None) -> None:
         """Take everything away."""
         self._apply(DOWN, progress)
-        self._desired = DOWN
+        self._desired, self._waiting = DOWN, {}
 
     def _apply(self, desired: HostState, progress: Callable[[Change], None] = lambda _: None) -> None:
         def tell(change: Change) -> None:

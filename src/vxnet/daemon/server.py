@@ -20,7 +20,21 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from vxnet.daemon.control import LOCK, Done, Down, Failed, Quit, Step, Up, decode_request, encode, socket_path
+from vxnet.daemon.control import (
+    LOCK,
+    Done,
+    Down,
+    Failed,
+    Quit,
+    Running,
+    Status,
+    Step,
+    Up,
+    Waiting,
+    decode_request,
+    encode,
+    socket_path,
+)
 from vxnet.daemon.keeper import Keeper
 from vxnet.daemon.netns import netns
 from vxnet.daemon.watch import Watch
@@ -30,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from vxnet.daemon.control import Request
+    from vxnet.daemon.control import Answer, Request
     from vxnet.model import HostState
     from vxnet.plan import Change
 
@@ -140,6 +154,7 @@ class Server:
         def progress(change: Change) -> None:
             loop.call_soon_threadsafe(writer.write, encode(Step.of(change)))
 
+        last: Answer = Done()
         match request:
             case Up(state, caller):
                 self._same_netns(caller)
@@ -150,8 +165,14 @@ class Server:
                 self._stop.set()
             case Quit():
                 self._stop.set()
-        writer.write(encode(Done()))
+            case Status():
+                last = self._running()
+        writer.write(encode(last))
         await writer.drain()
+
+    def _running(self) -> Running:
+        waiting = (Waiting(port.device, port.segment, why) for port, why in self._keeper.waiting.items())
+        return Running(os.getpid(), tuple(waiting), self._keeper.trouble)
 
     def _same_netns(self, caller: int) -> None:
         if caller != netns():

@@ -24,26 +24,23 @@ if TYPE_CHECKING:
 
 def check(desired: HostState, run_dir: Path) -> None:
     """HostError, one line that begins with the field, for the first thing that stands in the way of ``desired``."""
-    for fault in _unusable(desired, run_dir).values():
-        raise HostError(fault)
+    for port, fault in unusable_ports(desired, run_dir).items():
+        message = f"ports[{desired.ports.index(port)}].device: {fault}"
+        raise HostError(message)
 
 
-def unusable_ports(desired: HostState, run_dir: Path) -> dict[str, str]:
+def unusable_ports(desired: HostState, run_dir: Path) -> dict[Port, str]:
     """Return the ports whose devices cannot be attached now, and why. HostError if the VTEP itself cannot be made."""
-    return {port.device: fault for port, fault in _unusable(desired, run_dir).items()}
-
-
-def _unusable(desired: HostState, run_dir: Path) -> dict[Port, str]:
     if desired.vtep is None:
         return {}
     present, faults = devices(), {}
     underlay = underlay_of(desired.vtep, present, run_dir)
     refuse_taken_port(desired.vtep, present, run_dir)
-    for index, port in enumerate(desired.ports):
+    for port in desired.ports:
         try:
             port_device(port, underlay, present, run_dir)
         except HostError as error:
-            faults[port] = f"ports[{index}].device: {error}"
+            faults[port] = str(error)
     return faults
 
 

@@ -87,10 +87,18 @@ class SegmentRow(msgspec.Struct, frozen=True):
     traffic: Traffic
 
 
+class Fault(msgspec.Struct, frozen=True):
+    """What is there but does not work: its kind and name as in a plan, and what is wrong in words."""
+
+    kind: str
+    name: str
+    fault: str
+
+
 class Overview(msgspec.Struct, frozen=True):
     """One host.
 
-    ``drops`` has every reason by its name, zeros and all; ``faults`` says what is there but does not work, in words.
+    ``drops`` has every reason by its name, zeros and all; ``faults`` is what is there but does not work.
     """
 
     local: IPv4Address
@@ -99,7 +107,7 @@ class Overview(msgspec.Struct, frozen=True):
     mtu: int
     segments: tuple[SegmentRow, ...]
     drops: dict[str, int]
-    faults: tuple[str, ...]
+    faults: tuple[Fault, ...]
 
 
 def overview(run_dir: Path) -> Overview:
@@ -120,7 +128,7 @@ def _overview(run_dir: Path, found: Found) -> Overview:
         mtu=found.vtep.mtu,
         segments=tuple(_segment(found, slots, slot, rows) for slot in sorted(slots.domains)),
         drops={reason.name: frames for reason, frames in drops.items()},
-        faults=tuple(f"{kind_of(v)} {name_of(v)}: {why}" for v, why in read(run_dir).faults.items()),
+        faults=tuple(Fault(kind_of(v), name_of(v), why) for v, why in read(run_dir).faults.items()),
     )
 
 

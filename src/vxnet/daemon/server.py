@@ -22,6 +22,7 @@ import msgspec
 
 from vxnet.daemon.control import (
     LOCK,
+    LOG,
     Done,
     Down,
     Failed,
@@ -36,6 +37,7 @@ from vxnet.daemon.control import (
     socket_path,
 )
 from vxnet.daemon.keeper import Keeper
+from vxnet.daemon.logfile import trim
 from vxnet.daemon.netns import netns
 from vxnet.daemon.watch import Watch
 from vxnet.errors import ControlError, VxnetError
@@ -125,6 +127,7 @@ class Server:
         while True:
             await asyncio.sleep(SWEEP)
             await self._tend(self._keeper.sweep)
+            await self._tend(lambda: trim(self._run_dir / LOG))
             await self._tend(self._keeper.repair)
 
     async def _tend(self, work: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,33 @@ def test_up_again_changes_nothing(pair: Pair) -> None:
         assert places(pair.h1, "blue") == before
         stream.flows()
     assert stream.lost == set()
+
+
+def test_several_at_once_start_one_daemon(pair: Pair) -> None:
+    """Whoever comes first starts the daemon; the others wait for it, and bring the host to the same file."""
+    pair.h1.down()
+    assert not pair.h1.run_dir.exists()
+    file = str(pair.h1.file(pair.one))
+    with ThreadPoolExecutor() as pool:
+        for done in pool.map(lambda _: pair.h1.vxnet("up", file, check=False), range(4)):
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "another vxnetd" not in pair.h1.log()
+    assert pair.h1.changes(pair.one) == ()
+
+
+def test_up_and_down_at_once_end_in_one_or_the_other(pair: Pair) -> None:
+    """However they meet, neither fails, and the host is up or nothing is left."""
+    file = str(pair.h1.file(pair.one))
+    with ThreadPoolExecutor() as pool:
+        for _ in range(3):
+            runs = [pool.submit(pair.h1.vxnet, *words, check=False) for words in (("down",), ("up", file), ("down",))]
+            for run in runs:
+                assert (run.result().returncode, run.result().stderr) == (0, "")
+            if pair.h1.run_dir.exists():
+                assert pair.h1.pid
+                assert pair.h1.changes(pair.one) == ()
+            else:
+                assert pair.h1.remains() == []
 
 
 def epoch_of(host: Host) -> int:

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import fcntl
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from vxnet.cli.alone import alone
 from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.cli.progress import steps
 from vxnet.daemon.control import LOCK, LOG, SOCKET, Down, Step, ask, is_running
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 def down(run_dir: RunDir = RUN_DIR) -> None:
     """Take vxnet away from this host: programs, maps, devices, group memberships, files. Not up is no error."""
     require_root()
+    with alone(run_dir) if run_dir.is_dir() else nullcontext():
+        _take_down(run_dir)
+
+
+def _take_down(run_dir: Path) -> None:
     with steps() as progress:
         if is_running(run_dir):
             ask(run_dir, Down(netns()), progress)

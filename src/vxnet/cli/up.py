@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from vxnet.cli.alone import alone
 from vxnet.cli.options import RUN_DIR, HostFile, RunDir
 from vxnet.cli.progress import steps
 from vxnet.daemon.control import LOG, Quit, Up, ask, is_running
@@ -19,6 +20,8 @@ from vxnet.sources import hostfile
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from vxnet.model import HostState
 
 _START = 30.0
 """Seconds vxnetd may take to answer: it loads the eBPF programs first."""
@@ -36,6 +39,11 @@ def up(
     except HostError as error:
         message = f"{host_file}: {error}"
         raise HostError(message) from error
+    with alone(run_dir):
+        _bring(desired, run_dir)
+
+
+def _bring(desired: HostState, run_dir: Path) -> None:
     started = None if is_running(run_dir) else _start(run_dir)
     try:
         with steps() as progress:
@@ -50,7 +58,6 @@ def up(
 def _start(run_dir: Path) -> subprocess.Popen[bytes]:
     """Start vxnetd in the background and wait until it answers. ControlError with its last words if it does not."""
     run_dir = run_dir.resolve()  # the daemon's working directory is another one
-    run_dir.mkdir(parents=True, exist_ok=True)
     log = run_dir / LOG
     with log.open("ab") as output:
         begin = output.tell()

@@ -195,7 +195,7 @@ def test_two_instances_on_one_device(net: Net, tmp_path: Path) -> None:
 
 @pytest.mark.skipif("not __import__('vxnet.datapath.attach').datapath.attach.has_tcx()", reason="no tcx here")
 def test_filters_of_an_older_vxnet_are_taken_over(net: Net) -> None:
-    """A vxnet that knows tcx adopts one that did not: without loss, and nothing is left in clsact."""
+    """A vxnet that knows tcx adopts one that did not: without loss, and nothing is left in clsact, nor of it."""
     one, two = Switch(net.h1, net.folder / "one"), Switch(net.h2, net.folder / "two")
     with pytest.MonkeyPatch.context() as older:
         older.setattr(attach, "has_tcx", lambda: False)
@@ -207,11 +207,12 @@ def test_filters_of_an_older_vxnet_are_taken_over(net: Net) -> None:
         two.bring(TWO)
         stream.flows()
     assert stream.lost == set()
-    for node in (net.h1, net.h2):
-        assert "clsact" not in node.run("tc qdisc show").stdout
-    assert [found.filter for found in attached(net.h1, "tap-a")] == [None]
+    for device, _ in (PORT, UNDERLAY, OVERLAY):
+        assert [found.filter for found in attached(net.h1, device)] == [None]
     one.bring(DOWN)
     two.bring(DOWN)
+    for node in (net.h1, net.h2):
+        assert "clsact" not in node.run("tc qdisc show").stdout
 
 
 def test_a_port_that_is_taken_to_another_namespace(net: Net) -> None:

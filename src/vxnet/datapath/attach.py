@@ -89,10 +89,11 @@ def attach(ifindex: int, prog_fd: int, instance: int) -> None:
     there = [found for found in programs(ifindex) if found.of(instance)]
     if has_tcx():
         _attach_tcx(ifindex, prog_fd, next((found.program.id for found in there if not found.filter), None))
-        # An older vxnet, which knew nothing but clsact, may have been here.
+        # An older vxnet, which knew nothing but clsact, may have been here. The qdisc stays until the program goes: to
+        # take it away stops the device for a moment, and packets are lost.
         for found in there:
             if found.filter:
-                remove(found)
+                _remove(found)
     elif place := next((found.filter for found in there if found.filter), None):
         libbpf.clsact_attach(ifindex, prog_fd, place.handle, place.priority, replace=True)
     else:
@@ -122,9 +123,13 @@ def detach(ifindex: int, instance: int) -> None:
 
 
 def remove(found: Attached) -> None:
-    """Take a program off its device, with the clsact qdisc if that is left empty."""
+    """Take a program off its device, and the clsact qdisc too if nothing is in it."""
+    _remove(found)
+    net.remove_empty_clsact(found.ifindex)
+
+
+def _remove(found: Attached) -> None:
     if found.filter is None:
         libbpf.tcx_detach(found.ifindex, found.program.id)
-        return
-    libbpf.clsact_detach(found.ifindex, found.filter.handle, found.filter.priority)
-    net.remove_empty_clsact(found.ifindex)
+    else:
+        libbpf.clsact_detach(found.ifindex, found.filter.handle, found.filter.priority)

@@ -6,7 +6,8 @@
         Actual (read back) ----'
 
 Changes come in the order in which they are to be made: what goes, goes first, from the leaves up (static entries,
-ports, segments, VTEP); what comes, comes from the root down. What stays the same is not touched, nor is its traffic.
+ports, tunnels, bridges, segments, VTEP); what comes, comes from the root down. What stays the same is not touched, nor
+is its traffic; what changes is changed in its place where that can be.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from vxnet.model import DOWN, FdbEntry, HostState, Port, Segment, Vtep
+from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Port, Segment, Tunnel, Vlans, Vtep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Value = Vtep | Segment | Port | FdbEntry
-Kind = Literal["vtep", "segment", "port", "fdb"]
+Value = Vtep | Segment | Bridge | Tunnel | Port | FdbEntry
+Kind = Literal["vtep", "segment", "bridge", "tunnel", "port", "fdb"]
 
 
 class Actual(msgspec.Struct, frozen=True):
@@ -38,11 +39,14 @@ class Actual(msgspec.Struct, frozen=True):
         """Return what this host was asked to be, whether it works or not."""
         state, broken = self.state, tuple(self.faults)
         segments = (*state.segments, *(v for v in broken if isinstance(v, Segment)))
-        names = {segment.name for segment in segments}
+        bridges = (*state.bridges, *(v for v in broken if isinstance(v, Bridge)))
+        names = {segment.name for segment in segments} | {bridge.name for bridge in bridges}
         ports = (*state.ports, *(v for v in broken if isinstance(v, Port) and v.segment in names))
         return HostState(
             vtep=_standing(self),
             segments=segments,
+            bridges=bridges,
+            tunnels=(*state.tunnels, *(v for v in broken if isinstance(v, Tunnel) and v.bridge in names)),
             ports=ports,
             fdb=(*state.fdb, *(v for v in broken if isinstance(v, FdbEntry))),
         )
@@ -60,6 +64,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan(desired: HostState, actual: Actual) -> tuple[Change, ...]:
     """Return the changes that lead from ``actual`` to ``desired``; empty when they agree."""
+    desired = _with_what_is_left_open(desired, actual)
     standing = _standing(actual)
     if standing and standing != desired.vtep:
         reason = _difference(standing, desired.vtep) if desired.vtep else "vxnet goes down"
@@ -68,12 +73,29 @@ def plan(desired: HostState, actual: Actual) -> tuple[Change, ...]:
     return (*_remove(actual, kept, desired), *_add(desired, kept, actual))
 
 
+def _with_what_is_left_open(desired: HostState, actual: Actual) -> HostState:
+    """Return ``desired`` with the MACs and MTUs that internal ports have and nobody asks to be others.
+
+    Those of a device that is in another network namespace are out of sight: nothing is asked of them.
+    """
+    there = {port.device: port for port in (*actual.state.ports, *actual.faults) if isinstance(port, Port)}
+
+    def filled(port: Port) -> Port:
+        old = there.get(port.device)
+        if old is None or not port.internal:
+            return port
+        mac = old.mac and (port.mac or old.mac)
+        return msgspec.structs.replace(port, mac=mac, mtu=old.mtu and (port.mtu or old.mtu))
+
+    return msgspec.structs.replace(desired, ports=tuple(map(filled, desired.ports)))
+
+
 def name_of(value: Value) -> str:
     """Return what names a value among those of its kind."""
     match value:
         case Vtep():
             return str(value.local)
-        case Segment():
+        case Segment() | Bridge() | Tunnel():
             return value.name
         case Port():
             return value.device
@@ -88,6 +110,10 @@ def kind_of(value: Value) -> Kind:
             return "vtep"
         case Segment():
             return "segment"
+        case Bridge():
+            return "bridge"
+        case Tunnel():
+            return "tunnel"
         case Port():
             return "port"
         case FdbEntry():
@@ -101,22 +127,38 @@ def _standing(actual: Actual) -> Vtep | None:
 
 def _kept(actual: Actual, desired: HostState) -> HostState:
     """Return what works now and stays in place, perhaps with other settings."""
-    now, names = actual.state, _staying(actual, desired)
+    now, names, wanted = actual.state, _staying(actual, desired), _by_key(_all(desired))
     segments = tuple(segment for segment in now.segments if segment.name in names)
-    wanted_ports, wanted_entries = frozenset(desired.ports), frozenset(desired.fdb)
-    ports = tuple(p for p in now.ports if p in wanted_ports and p.segment in names)
+    bridges = tuple(bridge for bridge in now.bridges if bridge.name in names)
+    tunnels = tuple(t for t in now.tunnels if t.bridge in names and _in_place(t, wanted.get(_key(t))))
+    ports = tuple(p for p in now.ports if p.segment in names and _in_place(p, wanted.get(_key(p))))
     devices = {port.device for port in ports}
-    fdb = tuple(
-        e for e in now.fdb if e in wanted_entries and e.segment in names and (e.port is None or e.port in devices)
-    )
-    return HostState(vtep=now.vtep, segments=segments, ports=ports, fdb=fdb)
+    entries = frozenset(desired.fdb)
+    fdb = tuple(e for e in now.fdb if e in entries and e.segment in names and (e.port is None or e.port in devices))
+    return HostState(vtep=now.vtep, segments=segments, bridges=bridges, tunnels=tunnels, ports=ports, fdb=fdb)
 
 
 def _staying(actual: Actual, desired: HostState) -> frozenset[str]:
-    """Return the names of the segments that stay; a broken one is made anew around its ports and entries."""
-    vnis = {segment.name: segment.vni for segment in desired.segments}
-    there = (*actual.state.segments, *(v for v in actual.faults if isinstance(v, Segment)))
-    return frozenset(segment.name for segment in there if vnis.get(segment.name) == segment.vni)
+    """Return the names of the segments and bridges that stay; a broken one is made anew around what belongs to it."""
+    wanted = _by_key((*desired.segments, *desired.bridges))
+    there = (*actual.state.segments, *actual.state.bridges, *actual.faults)
+    networks = (value for value in there if isinstance(value, Segment | Bridge))
+    return frozenset(network.name for network in networks if _in_place(network, wanted.get(_key(network))))
+
+
+def _in_place(old: Value, new: Value | None) -> bool:
+    """Tell whether ``old`` can become ``new`` without being taken away."""
+    match old, new:
+        case Segment(), Segment():
+            return old.vni == new.vni
+        case Bridge(), Bridge():
+            return True
+        case Tunnel(), Tunnel():
+            return old.bridge == new.bridge
+        case Port(), Port():
+            return old.segment == new.segment and old.internal == new.internal
+        case _:
+            return old == new
 
 
 def _remove(actual: Actual, kept: HostState, desired: HostState, reason: str = "") -> list[Change]:
@@ -139,19 +181,21 @@ def _remove(actual: Actual, kept: HostState, desired: HostState, reason: str = "
 
 _FOLLOWS = "what it belongs to is made anew"
 
-_LEAVES_FIRST: tuple[type[Value], ...] = (FdbEntry, Port, Segment, Vtep)
+_LEAVES_FIRST: tuple[type[Value], ...] = (FdbEntry, Port, Tunnel, Bridge, Segment, Vtep)
 
 
 def _repairable(broken: Value, wanted: Value | None, staying: frozenset[str]) -> bool:
     """Tell whether making ``wanted`` over what is left of ``broken`` leaves nothing of the latter behind."""
     match broken, wanted:
-        case Segment(), _:
+        case ((Segment() | Bridge()), _):
             return broken.name in staying
         case FdbEntry(), FdbEntry():
             # One that points elsewhere goes first: the port it points to may be about to go.
             return broken.segment in staying and (broken == wanted or broken.port is None)
         case Port(), _:
-            return broken == wanted and broken.segment in staying
+            return broken.segment in staying and _in_place(broken, wanted)
+        case Tunnel(), _:
+            return broken.bridge in staying and _in_place(broken, wanted)
         case _:
             return broken == wanted
 
@@ -159,22 +203,22 @@ def _repairable(broken: Value, wanted: Value | None, staying: frozenset[str]) ->
 def _add(desired: HostState, kept: HostState, actual: Actual) -> list[Change]:
     """Return what comes or changes, the root first."""
     before, stays = _by_key((*_all(actual.state), *actual.faults)), frozenset(_all(kept))
-    segments = {segment.name for segment in kept.segments}
+    in_place = _by_key(stays)
 
     def step(new: Value) -> Change:
         old = before.get(_key(new))
         if old is None:
             return _change("add", new, "not on this host yet")
         reasons = filter(None, (actual.faults.get(old), _difference(old, new)))
-        changes = isinstance(new, Segment) and new.name in segments
-        return _change("change" if changes else "add", new, "; ".join(reasons) or _FOLLOWS)
+        return _change("change" if _key(new) in in_place else "add", new, "; ".join(reasons) or _FOLLOWS)
 
     return [step(value) for value in _all(desired) if value not in stays]
 
 
 def _all(state: HostState) -> tuple[Value, ...]:
     """Return all there is, the root first."""
-    return (*((state.vtep,) if state.vtep else ()), *state.segments, *state.ports, *state.fdb)
+    vtep = (state.vtep,) if state.vtep else ()
+    return (*vtep, *state.segments, *state.bridges, *state.tunnels, *state.ports, *state.fdb)
 
 
 def _by_key(values: Iterable[Value]) -> dict[tuple[Kind, str], Value]:
@@ -207,5 +251,7 @@ def _text(value: object) -> str:
             return "on" if value else "off"
         case tuple():
             return " ".join(map(str, value))
+        case Vlans():
+            return " ".join(filter(None, (value.mode, str(value.tag or ""), ",".join(map(str, value.trunks)))))
         case _:
             return str(value)

@@ -4,14 +4,17 @@
 The tests hold the eBPF programs to this file: same state, same frame, same outcome. The numbers are those of the
 forwarding rules in docs/how-it-works.md.
 
-    from_port(device, frame)                          from_underlay(packet)
-      |  strip one VLAN tag                             |  ours? else leave it to the host
-      |                                                 |  unfit headers, checksum, congestion mark: drop
-      |  1. the port's segment                          |  1. the segment of (VNI, local address)
-      |  2. source MAC: fit? learn it at the port       |  2. source MAC: fit? learn it behind the remote
-      |  3. destination known: there, only there        |  3. destination known: there, if it is a port
-      |  4. BUM: other ports, and group or remotes      |  4. BUM: all ports
-      v                                                 v
+    from_port(device, frame)                     from_underlay(packet)
+      |                                            |  ours? else leave it to the host
+      |                                            |  unfit headers, checksum, mark; no tunnel for it: drop
+      |  1. the port's segment or bridge           |  1. the tunnel it came through, and that one's segment or bridge
+      '--------------------.   .-------------------'
+                           v   v
+      |  a segment takes one VLAN tag off; in a bridge: which VLAN is it in?
+      |  2. source MAC: fit? learn it at the port, or behind the remote
+      |  3. destination known: there, only there, and never back where it came from
+      |  4. BUM: every other port, and the group or the remotes of every other tunnel
+      v
     Outcome: copies to ports and to the underlay, and at most one drop reason
 
 The functions stand in the order in which a frame meets them. Times are seconds on any clock that only goes forward.
@@ -21,11 +24,12 @@ from __future__ import annotations
 
 from collections import Counter
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from vxnet.drops import DropReason, drop_reason
+from vxnet.model import Bridge, Segment, Tunnel
 from vxnet.packet import ecn, ethernet, vxlan
 from vxnet.packet.mac import ZERO, format_mac, is_group
 from vxnet.packet.outer import read_outer
@@ -33,7 +37,7 @@ from vxnet.packet.outer import read_outer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vxnet.model import HostState, Segment
+    from vxnet.model import HostState, Vlans, Vtep
     from vxnet.packet.outer import OuterPacket
 
 BAD_SOURCE = drop_reason("BAD_SOURCE")
@@ -48,9 +52,22 @@ TOO_BIG = drop_reason("TOO_BIG")
 BAD_CHECKSUM = drop_reason("BAD_CHECKSUM")
 INNER_TRUNCATED = drop_reason("INNER_TRUNCATED")
 CONGESTION_MARK = drop_reason("CONGESTION_MARK")
+VLAN_FILTERED = drop_reason("VLAN_FILTERED")
+LINK_LOCAL = drop_reason("LINK_LOCAL")
 
-Place = str | IPv4Address
-"""Where a MAC is: a port's device name, or the address of the remote it is behind."""
+LINK_LOCAL_PREFIX = "01:80:c2:00:00:0"
+"""IEEE 802.1Q, 8.6.3: 01:80:c2:00:00:00-0f are for the link alone."""
+
+
+class Behind(NamedTuple):
+    """A place behind a tunnel: the VTEP ``remote``. A segment's own tunnel has the segment's name."""
+
+    tunnel: str
+    remote: IPv4Address
+
+
+Place = str | Behind
+"""Where a MAC is: a port's device name, or a remote behind a tunnel."""
 
 
 class ToPort(msgspec.Struct, frozen=True):
@@ -61,8 +78,9 @@ class ToPort(msgspec.Struct, frozen=True):
 
 
 class ToUnderlay(msgspec.Struct, frozen=True):
-    """Send ``frame`` with ``vni`` to ``remote``: another VTEP's address, or the segment's group."""
+    """Send ``frame`` through ``tunnel`` to ``remote``: another VTEP's address, or the segment's group."""
 
+    tunnel: str
     remote: IPv4Address
     vni: int
     frame: bytes
@@ -86,18 +104,23 @@ LEFT_TO_HOST = Outcome(ours=False)
 
 
 class FdbRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One forwarding entry; ``state`` is "static", then ``last_seen`` is None, or "learned"."""
+    """One forwarding entry of a segment or bridge; ``state`` is "static", then ``last_seen`` is None, or "learned"."""
 
     segment: str
-    vni: int
+    vlan: int
     mac: str
     place: Place
     state: str
     last_seen: float | None
 
+    @property
+    def where(self) -> str | IPv4Address:
+        """The port's device, or the remote, whatever tunnel it is behind."""
+        return self.place if isinstance(self.place, str) else self.place.remote
+
 
 class Traffic(msgspec.Struct):
-    """Counters of a port, or of a segment's side to the underlay; bytes are those of tenants' frames, untagged.
+    """Counters of a port or a tunnel; bytes are those of tenants' frames, in a bridge with their tag.
 
     rx is what came into the segment from there, dropped or not; tx is what was given out there, each copy for itself.
     ``unlearned`` counts frames whose source MAC was not learned because the place had taught ``maxaddress`` already.
@@ -115,6 +138,18 @@ class _Entry(msgspec.Struct, frozen=True):
     last_seen: float | None  # None: static
 
 
+Key = tuple[int, str]
+"""VLAN (0 in a segment) and MAC: what a table is asked for."""
+
+
+class _Frame(NamedTuple):
+    """A frame inside a segment or bridge: untagged, with the priority its tag had."""
+
+    data: bytes
+    vlan: int = 0
+    priority: int = 0
+
+
 class Switch:
     """One host's switching, over the same HostState as the eBPF programs; it learns, ages and counts as they do."""
 
@@ -122,24 +157,26 @@ class Switch:
         """Start with the static entries of ``state`` and nothing learned.
 
         Args:
-            state: of a host that is up; ValueError if it has no VTEP. KeyError if a port's or an FDB entry's segment is
-                not there, which the sources rule out.
-            mtu: the underlay's IP MTU in bytes.
+            state: of a host that is up: ValueError if there is neither a segment's VTEP nor a bridge. KeyError if what
+                something belongs to is not there, which the sources rule out.
+            mtu: the IP MTU in bytes of the underlay device of the segments.
         """
-        if state.vtep is None:
-            raise ValueError("a host without a VTEP switches nothing")
+        if state.vtep is None and not state.bridges:
+            raise ValueError("a host without a VTEP or a bridge switches nothing")
         self._vtep = state.vtep
         self._mtu = mtu
-        self._segments = state.segments
-        by_name = {segment.name: segment for segment in state.segments}
-        self._segment_of = {port.device: by_name[port.segment] for port in state.ports}
-        self._fdb: dict[str, dict[str, _Entry]] = {name: {} for name in by_name}
+        self._networks: dict[str, Segment | Bridge] = {segment.name: segment for segment in state.segments}
+        self._networks |= {bridge.name: bridge for bridge in state.bridges}
+        self._ports = {port.device: port for port in state.ports}
+        own = (_own_tunnel(segment, state.vtep) for segment in state.segments if state.vtep)
+        self._tunnels = {tunnel.name: tunnel for tunnel in (*own, *state.tunnels)}
+        self._fdb: dict[str, dict[Key, _Entry]] = {name: {} for name in self._networks}
         for static in state.fdb:
-            place = static.port if static.port is not None else static.remote
+            place = static.port or (Behind(static.segment, static.remote) if static.remote else None)
             if place is not None:
-                self._fdb[static.segment][static.mac] = _Entry(place, None)
-        self.port_traffic = {port.device: Traffic() for port in state.ports}
-        self.segment_traffic = {segment.name: Traffic() for segment in state.segments}
+                self._fdb[static.segment][0, static.mac] = _Entry(place, None)
+        self.port_traffic = {device: Traffic() for device in self._ports}
+        self.tunnel_traffic = {name: Traffic() for name in self._tunnels}
         self.drops: Counter[DropReason] = Counter()
 
     # ---- a frame from a port ----
@@ -149,147 +186,195 @@ class Switch:
 
         Raises KeyError if no port has this device.
         """
-        segment = self._segment_of[device]
-        frame = ethernet.strip_tag(frame)
-        unfit = self._receive(segment, device, frame, now)
-        if unfit:
-            return self._end(segment, (), unfit)
-        place = self._find(segment, _dst(frame), now)
-        if place is None:
-            ports: tuple[Copy, ...] = tuple(ToPort(other, frame) for other in self._ports(segment) if other != device)
-            return self._send(segment, ports, _flood_remotes(segment), frame)
-        if place == device:
-            return self._end(segment, (), SAME_PORT)
-        if isinstance(place, str):
-            return self._end(segment, (ToPort(place, frame),))
-        return self._send(segment, (), (place,), frame)
-
-    def _send(
-        self, segment: Segment, ports: tuple[Copy, ...], remotes: tuple[IPv4Address, ...], frame: bytes
-    ) -> Outcome:
-        """Add the copies for the underlay, unless they do not fit: a VTEP never fragments (RFC 7348, section 4.3)."""
-        if remotes and len(frame) + vxlan.OVERHEAD > self._mtu:
-            return self._end(segment, ports, TOO_BIG)
-        copies = (*ports, *(ToUnderlay(remote, segment.vni, frame) for remote in remotes))
-        return self._end(segment, copies, None if copies else NO_DESTINATION)
+        port = self._ports[device]
+        network = self._networks[port.segment]
+        untagged = ethernet.strip_tag(frame)
+        if isinstance(network, Bridge):
+            self._count_in(device, frame)
+            return self._from_member(network, device, port.vlans, frame, now)
+        self._count_in(device, untagged)
+        # A segment's port has one tag taken off, which is forgotten; RFC 7348, section 6.1.
+        return self._switch(network, device, _Frame(untagged), now)
 
     # ---- a packet from the underlay ----
 
     def from_underlay(self, packet: bytes, now: float) -> Outcome:
         """Switch what arrived on the underlay device: a whole Ethernet frame.
 
-        Left to the host (``ours`` False) is whatever is not IPv4 and UDP to our port and to our address or a group of
-        ours, or claims to come from our own address. So are fragments and packets with IP options, which the kernel
-        makes whole or judges before it hands them back.
+        Left to the host (``ours`` False) is whatever is not IPv4 and UDP to a port and an address or a group of ours,
+        or claims to come from our own address. So are fragments and packets with IP options, which the kernel makes
+        whole or judges before it hands them back.
         """
         outer = read_outer(packet)
         if outer is None or not self._is_ours(outer):
             return LEFT_TO_HOST
-        segment = self._segment_at(outer.vni, outer.dst) if outer.well_formed else None
-        if segment is None:
-            return self._end(None, (), _unfit_outer(outer))
+        tunnel = self._tunnel_of(outer) if outer.well_formed else None
+        if tunnel is None:
+            return self._end((), _unfit_outer(outer))
         # Checksums come last, as they cost: nothing is learned from a packet with a wrong one, and nothing delivered.
-        if outer.bad_checksum:
-            return self._end(segment, (), BAD_CHECKSUM)
-        if ecn.ends_in_header(outer.frame):
-            return self._end(segment, (), INNER_TRUNCATED)
-        frame = ecn.taken_out(outer.frame, outer.ecn)
+        frame = None if outer.bad_checksum or ecn.ends_in_header(outer.frame) else ecn.taken_out(outer.frame, outer.ecn)
         if frame is None:
-            return self._end(segment, (), CONGESTION_MARK)
-        return self._from_remote(segment, outer.src, frame, now)
+            return self._end((), _unfit_packet(outer))
+        network, place = self._networks[tunnel.bridge], Behind(tunnel.name, outer.src)
+        self._count_in(place, frame)
+        if isinstance(network, Bridge):
+            return self._from_member(network, place, tunnel.vlans, frame, now)
+        return self._switch(network, place, _Frame(frame), now)
 
     def _is_ours(self, outer: OuterPacket) -> bool:
-        to_us = outer.dst == self._vtep.local or any(segment.group == outer.dst for segment in self._segments)
-        from_another = outer.src != self._vtep.local and not _martian(outer.src)
-        return to_us and from_another and outer.dst_port == self._vtep.dstport
+        at_port = [tunnel for tunnel in self._tunnels.values() if tunnel.dstport == outer.dst_port]
+        locals_ = {tunnel.local for tunnel in at_port}
+        ours = locals_ | {n.group for n in self._networks.values() if isinstance(n, Segment)}
+        # A tunnel without a local address takes what comes to any address of the host, of which a switch knows nothing.
+        to_us = outer.dst in ours or (None in locals_ and not outer.dst.is_multicast)
+        return bool(at_port) and to_us and outer.src not in ours and not _martian(outer.src)
 
-    def _segment_at(self, vni: int, address: IPv4Address) -> Segment | None:
-        """Return the segment with this VNI that receives at ``address``: all do at ours, one with a group there too."""
-        for segment in self._segments:
-            if segment.vni == vni and address in {self._vtep.local, segment.group}:
-                return segment
-        return None
+    def _tunnel_of(self, outer: OuterPacket) -> Tunnel | None:
+        """Return the most particular tunnel that takes the packet: by VNI, then by remote, then by our address."""
 
-    def _from_remote(self, segment: Segment, remote: IPv4Address, frame: bytes, now: float) -> Outcome:
-        unfit = self._receive(segment, remote, frame, now)
-        if unfit:
-            return self._end(segment, (), unfit)
-        place = self._find(segment, _dst(frame), now)
-        if isinstance(place, IPv4Address):
-            return self._end(segment, (), SPLIT_HORIZON)
-        ports = self._ports(segment) if place is None else (place,)
-        return self._end(segment, tuple(ToPort(port, frame) for port in ports), None if ports else NO_DESTINATION)
+        def fits(tunnel: Tunnel) -> bool:
+            network = self._networks[tunnel.bridge]
+            group = network.group if isinstance(network, Segment) else None
+            return (
+                tunnel.dstport == outer.dst_port
+                and tunnel.vni in {None, outer.vni}
+                and tunnel.remote in {None, outer.src}
+                and (tunnel.local is None or outer.dst in {tunnel.local, group})
+            )
 
-    # ---- both ----
+        fitting = (tunnel for tunnel in self._tunnels.values() if fits(tunnel))
+        return max(fitting, key=lambda t: (t.vni is not None, t.remote is not None, t.local is not None), default=None)
 
-    def _receive(self, segment: Segment, place: Place, frame: bytes, now: float) -> DropReason | None:
-        """Count the frame, say what makes it unfit to be forwarded, and learn from it if nothing does."""
-        traffic = self._traffic(segment, place)
-        traffic.rx_packets += 1
-        traffic.rx_bytes += len(frame)
-        src = _src(frame)
+    # ---- inside a segment or a bridge ----
+
+    def _from_member(self, bridge: Bridge, place: Place, vlans: Vlans, frame: bytes, now: float) -> Outcome:
+        """Find a frame's VLAN, or drop it if the member it came from is not in it."""
+        data, vid, priority = ethernet.take_tag(frame)
+        if is_group(_src(data)) or _src(data) == ZERO:
+            return self._end((), BAD_SOURCE)
+        vlan = _vlan_in(vlans, vid)
+        if vlan is None:
+            return self._end((), VLAN_FILTERED)
+        if _dst(data).startswith(LINK_LOCAL_PREFIX) and not bridge.forward_bpdu:
+            return self._end((), LINK_LOCAL)
+        return self._switch(bridge, place, _Frame(data, vlan, priority), now)
+
+    def _switch(self, network: Segment | Bridge, place: Place, frame: _Frame, now: float) -> Outcome:
+        """Learn from a frame, and send it to the one place of its destination, or everywhere."""
+        src, dst = _src(frame.data), _dst(frame.data)
         if src == ZERO or is_group(src):
-            return BAD_SOURCE
-        if ethernet.has_tag(frame):
-            return VLAN_TAG
-        self._learn(segment, src, place, now)
-        return None
+            return self._end((), BAD_SOURCE)
+        if isinstance(network, Segment) and ethernet.has_tag(frame.data):
+            return self._end((), VLAN_TAG)
+        self._learn(network, (frame.vlan, src), place, now)
+        there = self._find(network, (frame.vlan, dst), now)
+        if there is None:
+            return self._flood(network, _member(place), frame)
+        if _member(there) == _member(place):
+            return self._end((), SAME_PORT if isinstance(place, str) else SPLIT_HORIZON)
+        tagged = self._tagged(there, frame)
+        if tagged is None:
+            return self._end((), VLAN_FILTERED)
+        return self._send([(there, tagged)])
 
-    def _learn(self, segment: Segment, mac: str, place: Place, now: float) -> None:
-        table = self._fdb[segment.name]
-        old = table.get(mac)
-        if not segment.learning or (old is not None and old.last_seen is None):
+    def _flood(self, network: Segment | Bridge, source: str, frame: _Frame) -> Outcome:
+        """Send a copy to every other member that is in the frame's VLAN."""
+        ports: list[Place] = [port.device for port in self._ports.values() if port.segment == network.name]
+        tunnels = [tunnel for tunnel in self._tunnels.values() if tunnel.bridge == network.name]
+        behind = [Behind(tunnel.name, remote) for tunnel in tunnels for remote in _remotes(network, tunnel)]
+        copies = []
+        for place in (*ports, *behind):
+            tagged = None if _member(place) == source else self._tagged(place, frame)
+            if tagged is not None:
+                copies.append((place, tagged))
+        return self._send(copies)
+
+    def _tagged(self, place: Place, frame: _Frame) -> bytes | None:
+        """Return the frame as this member gets it, or None if the member is not in the frame's VLAN."""
+        vid = _vlan_out(
+            (self._ports[place] if isinstance(place, str) else self._tunnels[place.tunnel]).vlans, frame.vlan
+        )
+        return None if vid is None else ethernet.put_tag(frame.data, vid, frame.priority)
+
+    def _send(self, copies: list[tuple[Place, bytes]]) -> Outcome:
+        """Let the copies go but those that do not fit: a VTEP never fragments (RFC 7348, section 4.3)."""
+        sent: list[Copy] = []
+        too_big = False
+        for place, frame in copies:
+            if isinstance(place, str):
+                sent.append(ToPort(place, frame))
+            elif self._fits(self._tunnels[place.tunnel], frame):
+                sent.append(ToUnderlay(place.tunnel, place.remote, self._tunnels[place.tunnel].vni_out, frame))
+            else:
+                too_big = True
+        if too_big:
+            return self._end(tuple(sent), TOO_BIG)
+        return self._end(tuple(sent), None if sent else NO_DESTINATION)
+
+    def _fits(self, tunnel: Tunnel, frame: bytes) -> bool:
+        """Tell whether the wrapped frame fits; of bridges' tunnels the kernel knows, on the route it finds."""
+        return isinstance(self._networks[tunnel.bridge], Bridge) or len(frame) + vxlan.OVERHEAD <= self._mtu
+
+    def _learn(self, network: Segment | Bridge, key: Key, place: Place, now: float) -> None:
+        table = self._fdb[network.name]
+        old = table.get(key)
+        if isinstance(network, Segment) and not network.learning:
+            return
+        if old is not None and old.last_seen is None:
             return
         # An entry that has expired but was not swept yet still stands: it is refreshed, or moves, like any other.
         if old is None or old.place != place:
             taught = sum(entry.place == place and entry.last_seen is not None for entry in table.values())
-            if taught >= segment.maxaddress:
-                self._traffic(segment, place).unlearned += 1
+            if taught >= network.maxaddress:
+                self._traffic(place).unlearned += 1
                 return
-        table[mac] = _Entry(place, now)
+        table[key] = _Entry(place, now)
 
-    def _find(self, segment: Segment, mac: str, now: float) -> Place | None:
+    def _find(self, network: Segment | Bridge, key: Key, now: float) -> Place | None:
         """Return where the destination is, or None for BUM: a group, or a MAC that is unknown or has expired."""
-        entry = self._fdb[segment.name].get(mac)
-        if is_group(mac) or entry is None or _expired(segment, entry, now):
+        entry = self._fdb[network.name].get(key)
+        if is_group(key[1]) or entry is None or _expired(network, entry, now):
             return None
         return entry.place
 
-    def _ports(self, segment: Segment) -> tuple[str, ...]:
-        return tuple(device for device, its in self._segment_of.items() if its is segment)
+    # ---- counting ----
 
-    def _end(self, segment: Segment | None, copies: tuple[Copy, ...], drop: DropReason | None = None) -> Outcome:
-        """Count what is given out and what is dropped. A packet of no segment has no copies."""
-        if segment is not None:
-            for copy in copies:
-                traffic = self._traffic(segment, copy.device if isinstance(copy, ToPort) else copy.remote)
-                traffic.tx_packets += 1
-                traffic.tx_bytes += len(copy.frame)
+    def _count_in(self, place: Place, frame: bytes) -> None:
+        traffic = self._traffic(place)
+        traffic.rx_packets += 1
+        traffic.rx_bytes += len(frame)
+
+    def _end(self, copies: tuple[Copy, ...], drop: DropReason | None = None) -> Outcome:
+        """Count what is given out and what is dropped."""
+        for copy in copies:
+            traffic = self._traffic(copy.device if isinstance(copy, ToPort) else Behind(copy.tunnel, copy.remote))
+            traffic.tx_packets += 1
+            traffic.tx_bytes += len(copy.frame)
         if drop is not None:
             self.drops[drop] += 1
         return Outcome(copies, drop)
 
-    def _traffic(self, segment: Segment, place: Place) -> Traffic:
-        return self.port_traffic[place] if isinstance(place, str) else self.segment_traffic[segment.name]
+    def _traffic(self, place: Place) -> Traffic:
+        return self.port_traffic[place] if isinstance(place, str) else self.tunnel_traffic[place.tunnel]
 
     # ---- beside the packets ----
 
     def sweep(self, now: float) -> None:
         """Forget the learned entries that have expired."""
-        for segment in self._segments:
-            table = self._fdb[segment.name]
-            self._fdb[segment.name] = {m: entry for m, entry in table.items() if not _expired(segment, entry, now)}
+        for network in self._networks.values():
+            table = self._fdb[network.name]
+            self._fdb[network.name] = {key: entry for key, entry in table.items() if not _expired(network, entry, now)}
 
     def fdb(self) -> tuple[FdbRow, ...]:
         """Return every entry that is held, those that expired since the last sweep included, by segment."""
         return tuple(self._rows())
 
     def _rows(self) -> Iterable[FdbRow]:
-        for segment in self._segments:
-            for mac, entry in self._fdb[segment.name].items():
+        for name, table in self._fdb.items():
+            for (vlan, mac), entry in table.items():
                 yield FdbRow(
-                    segment=segment.name,
-                    vni=segment.vni,
+                    segment=name,
+                    vlan=vlan,
                     mac=mac,
                     place=entry.place,
                     state="static" if entry.last_seen is None else "learned",
@@ -297,10 +382,61 @@ class Switch:
                 )
 
     def outer(self, copy: ToUnderlay) -> bytes:
-        """Return the outer IPv4 packet of this copy; its Ethernet header is up to the host's routes and neighbours."""
-        return vxlan.encapsulate(
-            copy.frame, vni=copy.vni, src=self._vtep.local, dst=copy.remote, dst_port=self._vtep.dstport
-        )
+        """Return the outer IPv4 packet of this copy; its Ethernet header is up to the host's routes and neighbours.
+
+        ValueError for a tunnel without a local address: the route to the remote chooses one.
+        """
+        tunnel = self._tunnels[copy.tunnel]
+        if tunnel.local is None:
+            raise ValueError(f"tunnel {tunnel.name} sends from whatever address the route to {copy.remote} prefers")
+        return vxlan.encapsulate(copy.frame, vni=copy.vni, src=tunnel.local, dst=copy.remote, dst_port=tunnel.dstport)
+
+
+def _own_tunnel(segment: Segment, vtep: Vtep) -> Tunnel:
+    """Return the one tunnel of a segment, which all its remotes are behind."""
+    return Tunnel(
+        name=segment.name,
+        bridge=segment.name,
+        vni=segment.vni,
+        vni_out=segment.vni,
+        remote=None,
+        local=vtep.local,
+        dstport=vtep.dstport,
+    )
+
+
+def _remotes(network: Segment | Bridge, tunnel: Tunnel) -> tuple[IPv4Address, ...]:
+    """Return where BUM goes through this tunnel."""
+    if isinstance(network, Bridge):
+        return (tunnel.remote,) if tunnel.remote else ()
+    return (network.group,) if network.group else network.remotes
+
+
+def _member(place: Place) -> str:
+    """Return the port or tunnel of a place: a frame never goes back there (split horizon)."""
+    return place if isinstance(place, str) else place.tunnel
+
+
+def _vlan_in(vlans: Vlans, vid: int) -> int | None:
+    """Return the VLAN of a frame that came with this VLAN ID (0: none), or None if it is not admitted."""
+    if vlans.mode == "access":
+        return None if vid else vlans.tag
+    if vlans.mode != "trunk" and vid in {0, vlans.tag}:
+        return vlans.tag
+    return vid if _in_trunk(vlans, vid) else None
+
+
+def _vlan_out(vlans: Vlans, vlan: int) -> int | None:
+    """Return the VLAN ID (0: untagged) that a frame of this VLAN goes out with, or None if it does not."""
+    if vlans.mode == "access":
+        return 0 if vlan == vlans.tag else None
+    if vlans.mode != "trunk" and vlan == vlans.tag:
+        return 0 if vlans.mode == "native-untagged" else vlan
+    return vlan if _in_trunk(vlans, vlan) else None
+
+
+def _in_trunk(vlans: Vlans, vlan: int) -> bool:
+    return not vlans.trunks or vlan in vlans.trunks
 
 
 def _unfit_outer(outer: OuterPacket) -> DropReason:
@@ -308,6 +444,13 @@ def _unfit_outer(outer: OuterPacket) -> DropReason:
     if outer.truncated:
         return TRUNCATED
     return BAD_HEADER if outer.bad_header else UNKNOWN_VNI
+
+
+def _unfit_packet(outer: OuterPacket) -> DropReason:
+    """Return why the kernel drops a packet that is for one of our tunnels."""
+    if outer.bad_checksum:
+        return BAD_CHECKSUM
+    return INNER_TRUNCATED if ecn.ends_in_header(outer.frame) else CONGESTION_MARK
 
 
 def _martian(address: IPv4Address) -> bool:
@@ -323,9 +466,5 @@ def _src(frame: bytes) -> str:
     return format_mac(frame[6:12])
 
 
-def _flood_remotes(segment: Segment) -> tuple[IPv4Address, ...]:
-    return segment.remotes if segment.group is None else (segment.group,)
-
-
-def _expired(segment: Segment, entry: _Entry, now: float) -> bool:
-    return entry.last_seen is not None and segment.ageing > 0 and now - entry.last_seen >= segment.ageing
+def _expired(network: Segment | Bridge, entry: _Entry, now: float) -> bool:
+    return entry.last_seen is not None and network.ageing > 0 and now - entry.last_seen >= network.ageing

@@ -18,7 +18,9 @@ from vxnet.datapath.maps import SIZES, CounterMap, Map, Maps
 SOURCES = Path(str(files("vxnet.datapath.bpf")))
 
 STRUCTS: dict[str, type[ctypes.Structure]] = {
+    "state": layout.State,
     "vtep": layout.VtepValue,
+    "vlan_set": layout.VlanSet,
     "domain": layout.Domain,
     "member": layout.Member,
     "place": layout.Place,
@@ -73,8 +75,9 @@ def test_constants() -> None:
     """A #define of structs.h has the same value as layout.py's constant of that name; so have the kinds of members."""
     text = (SOURCES / "structs.h").read_text(encoding="utf-8")
     defined = dict(re.findall(r"^#define (\w+)[ \t]+(\(?[\w<<( )]+)", text, re.MULTILINE))
-    kinds = dict(re.findall(r"(MEMBER_(?:FREE|PORT|TUNNEL)) = (\d+)", text))
-    shared = {name for name in vars(layout) if name.isupper() and not name.startswith("_")}
+    kinds = dict(re.findall(r"((?:MEMBER|VLAN)_[A-Z_]+) = (\d+)", text))
+    shared = {name for name, value in vars(layout).items() if name.isupper() and isinstance(value, int)}
+    shared -= {"LAYOUT", "TYPE_CHECKING"}
     assert shared <= {*defined, *kinds}
     for name in shared:
         first, *shift = (int(word) for word in re.findall(r"\d+", {**defined, **kinds}[name]))

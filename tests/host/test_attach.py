@@ -55,6 +55,7 @@ class Switch:
         """Adopt what is there, as a daemon that starts, and bring it to ``state``; no fault is left."""
         with self._node.enter():
             datapath = Datapath(self.run_dir)
+            datapath.replace_programs()
             datapath.apply(plan(state, read(self.run_dir)))
             assert plan(state, read(self.run_dir)) == ()
 

@@ -327,8 +327,8 @@ def test_the_sweep_frees_what_has_aged_out(pair: Pair, started: Started) -> None
     wait(lambda: pair.h1.fdb("blue") == {}, "the entries to expire")
     wait(lambda: "tap-a" not in taught(pair.h1), "the count to be set right")
     assert entries(pair.h1) == {pair.c.mac, pair.d.mac}, "only what has expired was freed"
-    with pair.h1.found() as found:
-        learned = found.maps.learned
+    with pair.h1.found() as maps:
+        learned = maps.learned
         for place, count in learned.items():
             learned.put(place, c_uint32(count.value + 6))
     wait(lambda: taught(pair.h1) == {"tap-c": 1, "red": 1}, "the counts to be set right")
@@ -337,11 +337,11 @@ def test_the_sweep_frees_what_has_aged_out(pair: Pair, started: Started) -> None
 
 def entries(host: Host) -> set[str]:
     """Return the MACs of all entries that take memory, expired or not."""
-    with host.found() as found:
-        return {bytes(key.mac).hex(":") for key, _ in found.maps.fdb.items()}
+    with host.found() as maps:
+        return {bytes(key.mac).hex(":") for key, _ in maps.fdb.items()}
 
 
 def taught(host: Host) -> dict[str, int]:
     """Return how many entries each port, or remote of a segment, is said to have taught."""
-    with host.found() as found:
-        return {host.name_of(found, place.member): count.value for place, count in found.maps.learned.items()}
+    with host.found() as maps:
+        return {host.name_of(maps, place.member): count.value for place, count in maps.learned.items()}

@@ -101,8 +101,8 @@ def repaired_to(pair: Pair, *, peer: bool) -> None:
     """Wait until tap-a has the short cut to its other end, or has it no more."""
 
     def flags() -> bool:
-        with pair.h1.found() as found:
-            (port,) = (m for m in Host.members(found) if m.name == b"tap-a")
+        with pair.h1.found() as maps:
+            (port,) = (m for m in Host.members(maps) if m.name == b"tap-a")
             return bool(port.flags & 1)
 
     wait(lambda: flags() is peer, "the daemon to notice")

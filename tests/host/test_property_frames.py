@@ -24,8 +24,9 @@ from tests.support.weights import weighted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from ipaddress import IPv4Address
 
-    from vxnet.switch import Outcome, Place
+    from vxnet.switch import Outcome
 
 _examples = itertools.count(1)
 
@@ -71,7 +72,7 @@ Action = FromPort | UnderlayPacket | Expire | Sweep | Become
 def talks(draw: st.DrawFn, sketch: Sketch) -> list[Action]:
     """A few ordinary frames, each the answer to the one before: said again and again, they are what is cached."""
     one, other = draw(st.permutations(range(KNOWN)))[:2]
-    places: list[Place] = [*sketch.attached, *REMOTES]
+    places: list[str | IPv4Address] = [*sketch.attached, *REMOTES]
     said: list[Action] = []
     for place in draw(st.lists(st.sampled_from(places), min_size=2, max_size=4)):
         frame = draw(ordinary_frames(one, other))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from ctypes import c_uint32
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -84,8 +85,10 @@ def test_up_and_down_at_once_end_in_one_or_the_other(pair: Pair) -> None:
 
 def epoch_of(host: Host) -> int:
     """Return the number that is counted up when cached flows are voided."""
-    with host.found() as found:
-        return found.vtep.epoch
+    with host.found() as maps:
+        state = maps.state.get(c_uint32(0))
+        assert state
+        return state.epoch
 
 
 GREEN = Segment(name="green", vni=30, group=GROUP)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vxnet.datapath.kernel import Found
     from vxnet.datapath.maps import Maps
     from vxnet.datapath.report import Overview
     from vxnet.drops import DropReason
@@ -113,7 +112,7 @@ class Board:
             words = ("neighbour", "add", str(near), "lladdr", next_hop_mac(near), "dev", UNDERLAY, "nud", "permanent")
             self.host.ip(*words)
         self.run_dir = run_dir
-        self._found: Found | None = None
+        self._maps: Maps | None = None
         with self.host.enter():
             self.datapath = Datapath(run_dir)
 
@@ -127,22 +126,22 @@ class Board:
             actual = read(self.run_dir)
             assert not actual.faults
             assert plan(state, actual) == ()
-            if state.vtep:
+            if state != DOWN:
                 self._look(find(self.run_dir))
         return changes
 
-    def _look(self, found: Found | None) -> None:
-        assert found is not None
-        if self._found:
-            self._found.maps.close()
-        self._found = found
-        self.slots = Slots(found.maps)
+    def _look(self, maps: Maps | None) -> None:
+        assert maps is not None
+        if self._maps:
+            self._maps.close()
+        self._maps = maps
+        self.slots = Slots(maps)
 
     @property
     def maps(self) -> Maps:
         """The maps of the switch, which is up."""
-        assert self._found is not None
-        return self._found.maps
+        assert self._maps is not None
+        return self._maps
 
     def overview(self) -> Overview:
         """Return what `vxnet show` has of it."""
@@ -160,9 +159,8 @@ class Board:
 
     def drops(self) -> Counter[DropReason]:
         """Return the drops so far, the kernel's own with them."""
-        assert self._found is not None
         with self.host.enter():
-            seen = dropped(self.maps, self._found.overlay.index, self._found.vtep.dstport)
+            seen = dropped(self.maps)
         return Counter({reason: frames for reason, frames in seen.items() if frames})
 
     # ---- frames ----

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from vxnet.datapath.kernel import Found
     from vxnet.datapath.layout import Member
+    from vxnet.datapath.maps import Maps
     from vxnet.datapath.report import FdbRow, Overview
     from vxnet.lab import Node
     from vxnet.plan import Actual, Change
@@ -117,25 +117,25 @@ class Host:
     # ---- as the kernel has it ----
 
     @contextlib.contextmanager
-    def found(self) -> Iterator[Found]:
+    def found(self) -> Iterator[Maps]:
         """Look at the maps themselves."""
         with self.node.enter():
-            found = find(self.run_dir)
-        assert found
-        with found.maps:
-            yield found
+            maps = find(self.run_dir)
+        assert maps
+        with maps:
+            yield maps
 
     @staticmethod
-    def name_of(found: Found, member: int) -> str:
+    def name_of(maps: Maps, member: int) -> str:
         """Return what a member of the maps is: a port by its device, a tunnel by its segment."""
-        slots = Slots(found.maps)
+        slots = Slots(maps)
         value = slots.members[member]
         return (value.name or slots.domains[value.domain].name).decode()
 
     @staticmethod
-    def members(found: Found) -> list[Member]:
+    def members(maps: Maps) -> list[Member]:
         """Return all ports and tunnels."""
-        return list(Slots(found.maps).members.values())
+        return list(Slots(maps).members.values())
 
     def actual(self) -> Actual:
         """Return what this host is."""

@@ -37,5 +37,5 @@ def trial(board: Board, program: str, packet: bytes, device: str) -> Trial:
     before = board.drops()
     with board.host.enter():
         context = _CONTEXT.pack(board.index(device))
-        action, after, _ = libbpf.test_run(parts.programs[program], packet, context)
+        action, after, _ = libbpf.test_run(parts.program(program), packet, context)
     return Trial(action, after, board.drops() - before)

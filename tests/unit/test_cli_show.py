@@ -41,6 +41,7 @@ HOST = Overview(
     underlay="eth0",
     mtu=1500,
     segments=(BLUE,),
+    bridges=(),
     drops={"bad-source": 0, "unknown-vni": 12, "truncated": 1},
     faults=(Fault("port", "tap-b", "its device is gone"),),
 )

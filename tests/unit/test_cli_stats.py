@@ -31,6 +31,7 @@ HOST = Overview(
         segment("blue", 5001, (PortRow("tap-a", "blue", 1, Traffic(12, 1176, 9, 882)),), Traffic(9, 882, 12, 1176)),
         segment("red", 5002, (PortRow("tap-b", "red", 1, Traffic(unlearned=4)),), Traffic()),
     ),
+    bridges=(),
     drops=ALL_ZERO | {"unknown-vni": 3, "bad-source": 1},
     faults=(),
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vxnet.errors import ConfigError
 from vxnet.model import AGEING, DOWN, MAXADDRESS, VNI_MAX, VXLAN_PORT, FdbEntry, HostState, Port, Segment, Vtep
 from vxnet.sources import tomlfile
-from vxnet.sources.hostfile import EXAMPLES, dump, load
+from vxnet.sources.hostfile import EXAMPLES, File, FilePort, dump, load
 from vxnet.sources.rules import problems
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def test_no_file_for_a_host_that_is_down() -> None:
 
 def test_every_key_has_an_example() -> None:
     """An error can show how each key is written: EXAMPLES has all of them, and each stands in a file that loads."""
-    fields = {field for kind in (HostState, Vtep, Segment, Port, FdbEntry) for field in kind.__struct_fields__}
+    fields = {field for kind in (File, Vtep, Segment, FilePort, FdbEntry) for field in kind.__struct_fields__}
     assert set(EXAMPLES) == fields
 
 

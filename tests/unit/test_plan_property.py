@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vxnet.model import DOWN, FdbEntry, HostState, Port, Segment, Vtep
+from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Port, Segment, Tunnel, Vtep
 from vxnet.plan import Actual, Change, Value, kind_of, name_of, plan
 
 ADDRESSES = tuple(map(IPv4Address, ("192.168.146.131", "192.168.146.132", "192.168.146.136")))
@@ -106,8 +106,10 @@ def hangs_on(value: Value, gone: Value) -> bool:
     match value, gone:
         case _, Vtep():
             return not isinstance(value, Vtep)
-        case ((Port() | FdbEntry()), Segment()):
+        case ((Port() | FdbEntry()), (Segment() | Bridge())):
             return value.segment == gone.name
+        case Tunnel(), Bridge():
+            return value.bridge == gone.name
         case FdbEntry(), Port():
             return value.port == gone.device
         case _:
@@ -116,10 +118,12 @@ def hangs_on(value: Value, gone: Value) -> bool:
 
 def stands(value: Value, there: list[Value]) -> bool:
     """Tell whether what ``value`` hangs on is there."""
-    names = {v.name for v in there if isinstance(v, Segment)}
+    names = {v.name for v in there if isinstance(v, Segment | Bridge)}
     match value:
-        case Vtep():
+        case Vtep() | Bridge():
             return True
+        case Tunnel():
+            return value.bridge in names
         case Segment():
             return any(isinstance(v, Vtep) for v in there)
         case Port():

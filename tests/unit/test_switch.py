@@ -51,8 +51,8 @@ def test_bum_floods_to_other_ports_and_each_remote(dst: str) -> None:
     assert switch().from_port("tap1", sent, 0).copies == (
         ToPort("tap0", sent),
         ToPort("tap2", sent),
-        ToUnderlay(REMOTE, 10, sent),
-        ToUnderlay(OTHER_REMOTE, 10, sent),
+        ToUnderlay("blue", REMOTE, 10, sent),
+        ToUnderlay("blue", OTHER_REMOTE, 10, sent),
     )
 
 
@@ -66,7 +66,9 @@ def test_bum_floods_to_the_group() -> None:
     """Rule 4: a segment with a group sends one copy there."""
     sent = frame(MAC_A, BROADCAST)
     multicast = Segment(name="blue", vni=10, group=GROUP)
-    assert switch(multicast, ports=PORTS[:1]).from_port("tap0", sent, 0) == Outcome((ToUnderlay(GROUP, 10, sent),))
+    assert switch(multicast, ports=PORTS[:1]).from_port("tap0", sent, 0) == Outcome(
+        (ToUnderlay("blue", GROUP, 10, sent),)
+    )
 
 
 def test_flood_that_reaches_nobody() -> None:
@@ -83,7 +85,7 @@ def test_known_unicast_goes_to_one_place() -> None:
     host.from_underlay(from_remote(frame(MAC_B, BROADCAST)), 0)
     to_a, to_b = frame(MAC_C, MAC_A), frame(MAC_C, MAC_B)
     assert host.from_port("tap1", to_a, 1) == Outcome((ToPort("tap0", to_a),))
-    assert host.from_port("tap1", to_b, 1) == Outcome((ToUnderlay(REMOTE, 10, to_b),))
+    assert host.from_port("tap1", to_b, 1) == Outcome((ToUnderlay("blue", REMOTE, 10, to_b),))
     assert host.from_port("tap0", to_a, 1) == dropped("SAME_PORT")
 
 
@@ -122,7 +124,7 @@ def test_mtu_is_of_the_outer_ip_packet() -> None:
     """Rule 6: frame and 36 bytes must fit; one byte more, and known unicast for the underlay is dropped."""
     host = switch(fdb=(FdbEntry(segment="blue", mac=MAC_B, remote=REMOTE),))
     fits, does_not = frame(MAC_A, MAC_B, size=1464), frame(MAC_A, MAC_B, size=1465)
-    assert host.from_port("tap0", fits, 0) == Outcome((ToUnderlay(REMOTE, 10, fits),))
+    assert host.from_port("tap0", fits, 0) == Outcome((ToUnderlay("blue", REMOTE, 10, fits),))
     assert host.from_port("tap0", does_not, 0) == dropped("TOO_BIG")
 
 
@@ -165,7 +167,10 @@ def test_segments_do_not_see_each_other() -> None:
     assert host.from_port("tap1", sent, 1) == Outcome((ToPort("tap0", sent),))
     assert host.from_port("red0", sent, 1) == Outcome((ToPort("red1", sent),))
     flooded = frame(MAC_B, BROADCAST)
-    assert host.from_port("red0", flooded, 1).copies == (ToPort("red1", flooded), ToUnderlay(OTHER_REMOTE, 11, flooded))
+    assert host.from_port("red0", flooded, 1).copies == (
+        ToPort("red1", flooded),
+        ToUnderlay("red", OTHER_REMOTE, 11, flooded),
+    )
 
 
 def test_traffic_is_counted_per_port_and_segment() -> None:
@@ -179,7 +184,7 @@ def test_traffic_is_counted_per_port_and_segment() -> None:
         "tap0": Traffic(rx_packets=2, rx_bytes=166, tx_packets=1, tx_bytes=80),
         "tap1": Traffic(tx_packets=1, tx_bytes=96),
     }
-    assert host.segment_traffic == {"blue": Traffic(rx_packets=1, rx_bytes=80, tx_packets=2, tx_bytes=192)}
+    assert host.tunnel_traffic == {"blue": Traffic(rx_packets=1, rx_bytes=80, tx_packets=2, tx_bytes=192)}
     assert host.drops == {drop_reason("BAD_SOURCE"): 1, drop_reason("UNKNOWN_VNI"): 1}
 
 

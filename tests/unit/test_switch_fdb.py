@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeAlias
+
 from tests.unit.frames import LOCAL, MAC_A, MAC_B, MAC_C, OTHER_REMOTE, REMOTE, frame, from_remote
 from vxnet.drops import drop_reason
 from vxnet.model import FdbEntry, HostState, Port, Segment, Vtep
 from vxnet.packet.mac import BROADCAST
-from vxnet.switch import FdbRow, Place, Switch, ToPort
+from vxnet.switch import Behind, FdbRow, Switch, ToPort
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address
 
 MAC_D = "02:00:00:00:00:0d"
+
+Where: TypeAlias = "str | IPv4Address"
+"""A port, or a remote behind the segment's tunnel."""
 
 
 def switch(
@@ -21,7 +29,7 @@ def switch(
     return Switch(HostState(vtep=Vtep(local=LOCAL), segments=(segment,), ports=ports, fdb=fdb))
 
 
-def see(host: Switch, mac: str, place: Place, now: float) -> None:
+def see(host: Switch, mac: str, place: Where, now: float) -> None:
     """Let a broadcast from ``mac`` arrive from ``place``; it must be forwarded whatever it teaches."""
     sent = frame(mac, BROADCAST)
     if isinstance(place, str):
@@ -30,9 +38,9 @@ def see(host: Switch, mac: str, place: Place, now: float) -> None:
         assert host.from_underlay(from_remote(sent, src=place), now).copies
 
 
-def places(host: Switch) -> dict[str, tuple[Place, float | None]]:
+def places(host: Switch) -> dict[str, tuple[Where, float | None]]:
     """Return where each MAC is and when it was last seen."""
-    return {row.mac: (row.place, row.last_seen) for row in host.fdb()}
+    return {row.mac: (row.where, row.last_seen) for row in host.fdb()}
 
 
 def test_rows_say_all() -> None:
@@ -42,9 +50,9 @@ def test_rows_say_all() -> None:
     )
     see(host, MAC_A, "tap0", 7.5)
     assert host.fdb() == (
-        FdbRow(segment="blue", vni=10, mac=MAC_B, place=REMOTE, state="static", last_seen=None),
-        FdbRow(segment="blue", vni=10, mac=MAC_C, place="tap1", state="static", last_seen=None),
-        FdbRow(segment="blue", vni=10, mac=MAC_A, place="tap0", state="learned", last_seen=7.5),
+        FdbRow(segment="blue", vlan=0, mac=MAC_B, place=Behind("blue", REMOTE), state="static", last_seen=None),
+        FdbRow(segment="blue", vlan=0, mac=MAC_C, place="tap1", state="static", last_seen=None),
+        FdbRow(segment="blue", vlan=0, mac=MAC_A, place="tap0", state="learned", last_seen=7.5),
     )
 
 
@@ -59,7 +67,7 @@ def test_seen_again_is_younger() -> None:
 def test_moves() -> None:
     """A MAC is where it was seen last: port to port, port to remote, remote to remote and back."""
     host = switch()
-    journey: tuple[Place, ...] = ("tap0", "tap1", REMOTE, OTHER_REMOTE, "tap0")
+    journey: tuple[Where, ...] = ("tap0", "tap1", REMOTE, OTHER_REMOTE, "tap0")
     for now, place in enumerate(journey):
         see(host, MAC_A, place, now)
         assert places(host) == {MAC_A: (place, now)}
@@ -141,7 +149,7 @@ def test_limit_holds_for_one_place() -> None:
     see(host, MAC_B, "tap1", 2)
     see(host, MAC_C, REMOTE, 3)
     see(host, MAC_D, REMOTE, 4)
-    assert host.segment_traffic["blue"].unlearned == 1
+    assert host.tunnel_traffic["blue"].unlearned == 1
     see(host, MAC_D, OTHER_REMOTE, 5)
     assert places(host) == {
         MAC_A: ("tap0", 0),

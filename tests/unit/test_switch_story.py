@@ -16,7 +16,7 @@ from vxnet.model import HostState, Port, Segment, Vtep
 from vxnet.packet.arp import REPLY, Arp
 from vxnet.packet.ethernet import ARP, Ethernet
 from vxnet.packet.vxlan import onto_ethernet
-from vxnet.switch import Outcome, Place, Switch, ToPort
+from vxnet.switch import Outcome, Switch, ToPort
 
 VTEPS = tuple(IPv4Address(f"192.0.2.{i}") for i in (1, 2, 3))
 GROUP = IPv4Address("239.1.1.1")
@@ -53,9 +53,9 @@ class Underlay:
         assert all(copy.frame == frame for copy in ports)
         return [(local, copy.device) for copy in ports]
 
-    def fdb(self, local: IPv4Address) -> dict[str, Place]:
+    def fdb(self, local: IPv4Address) -> dict[str, str | IPv4Address]:
         """Return where each MAC is, as one VTEP sees it."""
-        return {row.mac: row.place for row in self.switches[local].fdb()}
+        return {row.mac: row.where for row in self.switches[local].fdb()}
 
 
 def arp_reply(sender_mac: str, sender_ip: str, target_mac: str, target_ip: str) -> bytes:
@@ -119,7 +119,7 @@ def test_tenants_with_equal_macs_never_meet() -> None:
     assert net.send(two, "red0", ask) == [(one, "red0")]
     assert net.send(two, "blue0", answer) == [(one, "blue0")]
     assert net.send(one, "red0", answer) == [(two, "red0")]
-    rows = {(row.segment, row.mac): row.place for row in net.switches[one].fdb()}
+    rows = {(row.segment, row.mac): row.where for row in net.switches[one].fdb()}
     assert rows == {
         ("blue", MAC_A): "blue0",
         ("blue", MAC_B): two,

@@ -90,7 +90,7 @@ def test_drop_for_want_of_ports_still_teaches() -> None:
     """The article's VTEP-3: no machine in the segment, but it keeps what it learned."""
     host = switch(ports=())
     assert host.from_underlay(GOOD, 0) == dropped("NO_DESTINATION")
-    assert [(row.mac, row.place) for row in host.fdb()] == [(MAC_B, REMOTE)]
+    assert [(row.mac, row.where) for row in host.fdb()] == [(MAC_B, REMOTE)]
 
 
 @pytest.mark.parametrize("src", [ZERO, BROADCAST, GROUP_MAC])
@@ -147,7 +147,7 @@ def test_left_to_the_host(packet: bytes) -> None:
     assert host.from_underlay(packet, 0) == LEFT_TO_HOST
     assert host.fdb() == ()
     assert not host.drops
-    assert host.segment_traffic["blue"].rx_packets == 0
+    assert host.tunnel_traffic["blue"].rx_packets == 0
 
 
 def test_right_udp_checksum_is_taken() -> None:

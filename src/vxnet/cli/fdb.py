@@ -32,7 +32,10 @@ def line(row: FdbRow) -> str:
     """Return an entry as a line: ``dev`` a port or ``dst`` a remote; ``age`` in seconds, for learned entries."""
     where = f"dev {row.port}" if row.port is not None else f"dst {row.remote}"
     age = "" if row.age is None else f" age {int(row.age)}"
-    return f"{row.mac} {where} vni {row.vni} segment {row.segment}{age} {row.state}"
+    if row.vlan is None:
+        return f"{row.mac} {where} vni {row.vni} segment {row.segment}{age} {row.state}"
+    behind = "" if row.tunnel is None else f" vni {row.vni} via {row.tunnel}"
+    return f"{row.mac} {where} vlan {row.vlan}{behind} bridge {row.segment}{age} {row.state}"
 
 
 def record(row: FdbRow) -> dict[str, str | int | float | IPv4Address | None]:
@@ -45,4 +48,5 @@ def record(row: FdbRow) -> dict[str, str | int | float | IPv4Address | None]:
         **place,
         "state": row.state,
         "age": row.age,
+        **({} if row.vlan is None else {"vlan": row.vlan, "tunnel": row.tunnel}),
     }

@@ -21,12 +21,13 @@ from vxnet.datapath.actual import read
 from vxnet.datapath.checks import check
 from vxnet.datapath.kernel import require_root
 from vxnet.errors import HostError
+from vxnet.model import FdbEntry, Port, Vtep
 from vxnet.plan import Change, Value
 from vxnet.sources import hostfile
 
 _MARKS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red")}
-_NAMES = frozenset({"name", "local", "device", "mac"})
-"""The fields that name a value: they stand beside its kind."""
+_NAMES = {Vtep: "local", Port: "device", FdbEntry: "mac"}
+"""The field that names a value and stands beside its kind, where that is not ``name``."""
 
 
 def plan(host_file: HostFile, run_dir: RunDir = RUN_DIR, as_json: Json = False) -> None:
@@ -60,14 +61,14 @@ def lines(changes: Sequence[Change]) -> Iterator[str]:
 
 
 def _name(value: Value) -> str:
-    return " ".join(str(getattr(value, field)) for field in value.__struct_fields__ if field in _NAMES)
+    return str(getattr(value, _NAMES.get(type(value), "name")))
 
 
 def _details(value: Value) -> Iterator[str]:
     """Yield each setting that is not the default, in the host file's words: ``vni 5001``."""
     for field in msgspec.structs.fields(value):
         content = getattr(value, field.name)
-        if field.name in _NAMES or content == field.default:
+        if field.name == _NAMES.get(type(value), "name") or content == field.default:
             continue
         match content:
             case bool():

@@ -24,9 +24,18 @@ from vxnet.cli.options import RUN_DIR, Json, OneSegment, RunDir
 from vxnet.cli.output import bold, coloured, print_json, print_lines
 from vxnet.cli.words import ago, count, size, span
 from vxnet.daemon.control import Running, Waiting, status
-from vxnet.datapath.report import Overview, PortRow, RemoteRow, SegmentRow, Traffic, overview
+from vxnet.datapath.report import (
+    BridgeRow,
+    Overview,
+    PortRow,
+    RemoteRow,
+    SegmentRow,
+    Traffic,
+    TunnelRow,
+    overview,
+)
 from vxnet.errors import HostError
-from vxnet.model import AGEING, MAXADDRESS
+from vxnet.model import AGEING, MAXADDRESS, VXLAN_PORT, Vlans
 from vxnet.packet import ethernet, ip, udp, vxlan
 
 OVERHEAD = ip.IPV4_HEADER_LENGTH + udp.HEADER_LENGTH + vxlan.HEADER_LENGTH + ethernet.HEADER_LENGTH
@@ -70,20 +79,29 @@ def record(view: Overview, daemon: Running | None) -> dict[str, object]:
 
 def lines(view: Overview, daemon: Running | None) -> Iterator[str]:
     """Yield the VTEP's block and each segment's, with empty lines between."""
-    yield _title("vtep", str(view.local), "green")
+    if view.local:
+        yield _title("vtep", str(view.local), "green")
+    else:
+        yield _title("switch", "no segments", "green")
     yield from _vtep(view)
     yield from _daemon(daemon)
     for segment in view.segments:
         yield ""
         yield _title("segment", segment.name, "yellow")
         yield from _segment(segment, [port for port in _waiting(daemon) if port.segment == segment.name])
+    for bridge in view.bridges:
+        yield ""
+        yield _title("bridge", bridge.name, "yellow")
+        yield from _bridge(bridge)
 
 
 def _vtep(view: Overview) -> Iterator[str]:
-    yield _field("dstport", str(view.dstport))
+    if view.dstport:
+        yield _field("dstport", str(view.dstport))
     if view.underlay:
         yield _field("underlay", f"{view.underlay}, mtu {view.mtu}")
-    yield _field("mtu for tenants", str(view.mtu - OVERHEAD))
+    if view.mtu:
+        yield _field("mtu for tenants", str(view.mtu - OVERHEAD))
     if dropped := [f"{number} {reason}" for reason, number in view.drops.items() if number]:
         yield _field("drops", ", ".join(dropped))
     for fault in view.faults:
@@ -121,8 +139,38 @@ def _segment(segment: SegmentRow, waiting: Iterable[Waiting]) -> Iterator[str]:
         yield _field("underlay", ", ".join(transfer))
 
 
+def _bridge(bridge: BridgeRow) -> Iterator[str]:
+    if bridge.ageing != AGEING:
+        yield _field("ageing", span(bridge.ageing))
+    for port in bridge.ports:
+        yield _field("port", ", ".join(_port(port)))
+    for row in bridge.tunnels:
+        yield _field("tunnel", ", ".join(_tunnel(row)))
+
+
+def _tunnel(row: TunnelRow) -> Iterator[str]:
+    tunnel = row.tunnel
+    yield tunnel.name
+    yield f"remote {tunnel.remote or 'any'}"
+    yield "any vni" if tunnel.vni is None else f"vni {tunnel.vni}"
+    if tunnel.dstport != VXLAN_PORT:
+        yield f"dstport {tunnel.dstport}"
+    yield from _vlans(tunnel.vlans)
+    if row.macs:
+        yield count(row.macs, "MAC")
+    yield from _transfer(row.traffic)
+
+
+def _vlans(vlans: Vlans) -> Iterator[str]:
+    if vlans.mode != "trunk":
+        yield f"{vlans.mode} vlan {vlans.tag}"
+    if vlans.trunks:
+        yield f"trunks {','.join(map(str, vlans.trunks))}"
+
+
 def _port(port: PortRow) -> Iterator[str]:
     yield port.device
+    yield from _vlans(port.vlans)
     if port.macs:
         yield count(port.macs, "MAC")
     yield from _transfer(port.traffic)

@@ -13,7 +13,7 @@ import msgspec
 
 from vxnet.cli.options import RUN_DIR, Json, RunDir
 from vxnet.cli.output import bold, coloured, columns, print_json, print_lines
-from vxnet.datapath.report import Overview, Traffic, overview
+from vxnet.datapath.report import Overview, PortRow, Traffic, overview
 from vxnet.drops import DROP_REASONS
 
 _UNDERLAY = "(underlay)"
@@ -35,13 +35,15 @@ def table(view: Overview) -> Iterator[str]:
     for segment in view.segments:
         rows += [(segment.name, port.device, *_cells(port.traffic)) for port in segment.ports]
         rows.append((segment.name, _UNDERLAY, *_cells(segment.traffic)))
+    for bridge in view.bridges:
+        rows += [(bridge.name, port.device, *_cells(port.traffic)) for port in bridge.ports]
+        rows += [(bridge.name, row.tunnel.name, *_cells(row.traffic)) for row in bridge.tunnels]
     head, *lines = columns(rows)
     yield bold(head)
     yield from lines
-    for segment in view.segments:
-        for port in segment.ports:
-            if port.traffic.unlearned:
-                yield coloured(f"{port.device}: {port.traffic.unlearned} source MACs not learned", "yellow")
+    for port in _ports(view):
+        if port.traffic.unlearned:
+            yield coloured(f"{port.device}: {port.traffic.unlearned} source MACs not learned", "yellow")
 
 
 def drops(numbers: Mapping[str, int]) -> Iterator[str]:
@@ -58,8 +60,12 @@ def record(view: Overview) -> dict[str, object]:
     return {
         "ports": [
             {"device": port.device, "segment": port.segment, **msgspec.structs.asdict(port.traffic)}
-            for segment in view.segments
-            for port in segment.ports
+            for port in _ports(view)
+        ],
+        "tunnels": [
+            {"name": row.tunnel.name, "bridge": row.tunnel.bridge, **msgspec.structs.asdict(row.traffic)}
+            for bridge in view.bridges
+            for row in bridge.tunnels
         ],
         "segments": [
             {"name": segment.name, "vni": segment.vni, **msgspec.structs.asdict(segment.traffic)}
@@ -67,6 +73,13 @@ def record(view: Overview) -> dict[str, object]:
         ],
         "drops": view.drops,
     }
+
+
+def _ports(view: Overview) -> Iterator[PortRow]:
+    for segment in view.segments:
+        yield from segment.ports
+    for bridge in view.bridges:
+        yield from bridge.ports
 
 
 def _cells(traffic: Traffic) -> tuple[int, int, int, int]:

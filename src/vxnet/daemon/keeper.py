@@ -40,6 +40,7 @@ class Keeper:
         """Adopt what is in the kernel: it is what was desired last."""
         self._run_dir = run_dir
         self._datapath = Datapath(run_dir)
+        self._datapath.replace_programs()
         self._desired = read(run_dir).asked_for()
         self._waiting: dict[Port, str] = {}
         self._trouble = ""

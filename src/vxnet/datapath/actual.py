@@ -9,23 +9,30 @@ plan makes it anew.
 from __future__ import annotations
 
 from ctypes import c_uint32
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath.attach import is_attached
 from vxnet.datapath.devices import devices, group_routes, joined_groups
-from vxnet.datapath.flooding import flood_list
-from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find
+from vxnet.datapath.flooding import flood_list, through_tunnels
+from vxnet.datapath.internal import inner_name
+from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find, overlay_name
 from vxnet.datapath.layout import (
+    DOMAIN_BPDU,
+    DOMAIN_BRIDGE,
     DOMAIN_LEARNING,
     FDB_STATIC,
+    MEMBER_INTERNAL,
     MEMBER_PEER,
     MEMBER_PORT,
+    MEMBER_TUNNEL,
     ArrivalKey,
     Domain,
 )
 from vxnet.datapath.slots import Slots
+from vxnet.datapath.tunnelmember import arrival, tunnel_of
+from vxnet.datapath.vlans import vlans_of
 from vxnet.datapath.vxlandev import FilterEntry, vnis
-from vxnet.model import FdbEntry, HostState, Port, Segment, Vtep
+from vxnet.model import Bridge, FdbEntry, HostState, Port, Segment, Tunnel, Vtep
 from vxnet.packet.mac import format_mac
 from vxnet.plan import Actual
 
@@ -34,94 +41,123 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.devices import Device, Devices
-    from vxnet.datapath.kernel import Found
+    from vxnet.datapath.layout import Member, VtepValue
+    from vxnet.datapath.maps import Maps
     from vxnet.plan import Value
 
 
 def read(run_dir: Path) -> Actual:
     """Read what the daemon of ``run_dir`` has put into the kernel of this network namespace."""
     present = devices()
-    found = find(run_dir, present)
-    if not found:
+    maps = find(run_dir, present)
+    if not maps:
         return Actual()
-    with found.maps:
-        return _Reader(found, present).read()
+    with maps:
+        return _Reader(maps, present).read()
+
+
+class _Around(NamedTuple):
+    """What the segments of a VTEP need in the kernel beside the maps: VNIs taken, groups that are routed and joined."""
+
+    value: VtepValue
+    taken: frozenset[FilterEntry]
+    routed: frozenset[IPv4Address]
+    joined: frozenset[IPv4Address]
 
 
 class _Reader:
-    def __init__(self, found: Found, present: Devices) -> None:
-        self._found = found
+    def __init__(self, maps: Maps, present: Devices) -> None:
+        self._maps = maps
         self._present = present
-        self._slots = Slots(found.maps)
-        self._instance = found.maps.instance
+        self._slots = Slots(maps)
+        self._vteps = {value.dstport: value for _, value in maps.vteps.items()}
+        # That of the segments has an address of its own.
+        self._vtep = next((value for value in self._vteps.values() if value.local.ipv4()), None)
         self._faults: dict[Value, str] = {}
         self._broken_ports: dict[int, Port] = {}
 
     def read(self) -> Actual:
-        value = self._found.vtep
-        local = value.local.ipv4()
-        if local is None:
-            return Actual()
-        vtep = Vtep(local=local, dstport=value.dstport)
-        fault = self._moved(local) or self._vtep_fault()
-        if fault:
-            self._faults[vtep] = fault
+        vtep = self._read_vtep()
         ports = dict(self._ports())
         state = HostState(
-            vtep=None if fault else vtep,
-            segments=tuple(self._segments(self._moved(local))),
+            vtep=None if vtep in self._faults else vtep,
+            segments=tuple(self._segments()),
+            bridges=tuple(self._bridges()),
+            tunnels=tuple(self._tunnels()),
             ports=tuple(ports.values()),
             fdb=tuple(self._static(ports)),
         )
         return Actual(state, self._faults)
 
-    def _moved(self, local: IPv4Address) -> str:
-        underlay = self._present.by_index.get(self._found.vtep.underlay)
+    # ---- the VTEP and its segments ----
+
+    def _read_vtep(self) -> Vtep | None:
+        value = self._vtep
+        local = value.local.ipv4() if value else None
+        if value is None or local is None:
+            return None
+        vtep = Vtep(local=local, dstport=value.dstport)
+        if fault := self._moved(value) or self._vtep_fault(value):
+            self._faults[vtep] = fault
+        return vtep
+
+    def _moved(self, value: VtepValue) -> str:
+        underlay, local = self._present.by_index.get(value.underlay), value.local.ipv4()
         gone = underlay is None or local not in underlay.addresses
         return f"{local} is no longer on the device it was on" if gone else ""
 
-    def _vtep_fault(self) -> str:
-        value, overlay = self._found.vtep, self._found.overlay
+    def _vtep_fault(self, value: VtepValue) -> str:
         underlay = self._present.by_index[value.underlay]
-        if value.overlay != overlay.index or not overlay.up:
-            return f"{overlay.name} is down"
-        if not is_attached(overlay.index, OVERLAY, self._instance):
-            return f"no program on {overlay.name}"
-        if not is_attached(underlay.index, UNDERLAY, self._instance):
+        if fault := self._overlay_fault(value):
+            return fault
+        if not is_attached(underlay.index, UNDERLAY, self._maps.instance):
             return f"no program on {underlay.name}"
         if value.mtu != underlay.mtu:
             return f"the MTU of {underlay.name} is {underlay.mtu}, no longer {value.mtu}"
         return ""
 
-    def _segments(self, moved: str) -> list[Segment]:
-        """Return those that work. ``moved``: why none does, since the VXLAN device is going to be another one."""
-        taken = vnis(self._found.overlay.index)
-        routed = group_routes(self._found.vtep.underlay, self._found.vtep.dstport)
-        joined = joined_groups(self._found.vtep.underlay)
+    def _overlay_fault(self, value: VtepValue) -> str:
+        overlay, name = self._present.by_index.get(value.overlay), overlay_name(value.dstport)
+        if overlay is None:
+            return f"{name} is gone"
+        if not overlay.up:
+            return f"{name} is down"
+        if not is_attached(overlay.index, OVERLAY, self._maps.instance):
+            return f"no program on {name}"
+        return ""
+
+    def _segments(self) -> list[Segment]:
+        """Return those that work: none does when the VXLAN device is going to be another one."""
+        value = self._vtep
+        if value is None:
+            return []
+        moved = self._moved(value)
+        overlay = self._present.by_index.get(value.overlay)
+        around = _Around(
+            value=value,
+            taken=vnis(overlay.index) if overlay else frozenset(),
+            routed=group_routes(value.underlay, value.dstport),
+            joined=joined_groups(value.underlay),
+        )
         segments = []
         for slot, domain in sorted(self._slots.domains.items()):
-            segment, fault = self._segment(slot, domain, taken, routed, joined)
+            if domain.flags & DOMAIN_BRIDGE:
+                continue
+            segment, fault = self._segment(slot, domain, around)
             if fault := moved or fault:
                 self._faults[segment] = fault
             else:
                 segments.append(segment)
         return segments
 
-    def _segment(
-        self,
-        slot: int,
-        domain: Domain,
-        taken: frozenset[FilterEntry],
-        routed: frozenset[IPv4Address],
-        joined: frozenset[IPv4Address],
-    ) -> tuple[Segment, str]:
-        tunnel = self._slots.tunnel_of(slot)
+    def _segment(self, slot: int, domain: Domain, around: _Around) -> tuple[Segment, str]:
+        name = domain.name.decode()
+        tunnel = self._slots.tunnel(name)
         member = self._slots.members[tunnel] if tunnel else None
         group = member.group.ipv4() if member else None
-        places = flood_list(self._found.maps, slot, domain)
-        remotes = [place.remote.ipv4() for place in places if place.member == tunnel]
+        remotes = [place.remote.ipv4() for place in through_tunnels(self._maps, self._slots, slot)]
         segment = Segment(
-            name=domain.name.decode(),
+            name=name,
             vni=domain.vni,
             remotes=tuple(remote for remote in remotes if remote and remote != group),
             group=group,
@@ -129,48 +165,104 @@ class _Reader:
             learning=bool(domain.flags & DOMAIN_LEARNING),
             maxaddress=domain.maxaddress,
         )
-        value = self._found.vtep
-        key = ArrivalKey(domain.vni, value.dstport, value.local)
-        flooded = {place.member for place in places}
-        fault = ""
-        if not member or not self._found.maps.arrivals.get(key):
+        key = ArrivalKey(domain.vni, around.value.dstport, around.value.local)
+        fault = self._flood_fault(slot, domain)
+        if not member or not self._maps.arrivals.get(key):
             fault = "half made"
-        elif FilterEntry(domain.vni, group) not in taken:
-            fault = f"VNI {domain.vni} is missing in {self._found.overlay.name}"
-        elif group and group not in joined:
+        elif FilterEntry(domain.vni, group) not in around.taken:
+            fault = f"VNI {domain.vni} is missing in {overlay_name(around.value.dstport)}"
+        elif group and group not in around.joined:
             fault = f"this host is not in group {group}"
-        elif group and group not in routed:
+        elif group and group not in around.routed:
             fault = f"the route to group {group} is missing"
-        elif len(places) < domain.flood_count or not set(self._slots.ports_of(slot)) <= flooded:
-            fault = "its flood list does not agree with its ports"
         return segment, fault
+
+    def _flood_fault(self, slot: int, domain: Domain) -> str:
+        places = flood_list(self._maps, slot, domain)
+        ports = set(self._slots.ports_of(slot))
+        agrees = len(places) == domain.flood_count and ports <= {place.member for place in places}
+        return "" if agrees else "its flood list does not agree with its ports"
+
+    # ---- bridges and their tunnels ----
+
+    def _bridges(self) -> list[Bridge]:
+        bridges = []
+        for slot, domain in sorted(self._slots.domains.items()):
+            if not domain.flags & DOMAIN_BRIDGE:
+                continue
+            bridge = Bridge(
+                name=domain.name.decode(),
+                ageing=domain.ageing // 10**9,
+                maxaddress=domain.maxaddress,
+                forward_bpdu=bool(domain.flags & DOMAIN_BPDU),
+            )
+            if fault := self._flood_fault(slot, domain):
+                self._faults[bridge] = fault
+            else:
+                bridges.append(bridge)
+        return bridges
+
+    def _tunnels(self) -> list[Tunnel]:
+        tunnels = []
+        for slot, member in sorted(self._slots.members.items()):
+            domain = self._slots.domains.get(member.domain)
+            if member.kind != MEMBER_TUNNEL or (domain and not domain.flags & DOMAIN_BRIDGE):
+                continue
+            tunnel = tunnel_of(member, domain.name.decode() if domain else "", vlans_of(self._maps, slot, member))
+            if fault := self._tunnel_fault(slot, member) if domain else "its bridge is gone":
+                self._faults[tunnel] = fault
+            else:
+                tunnels.append(tunnel)
+        return tunnels
+
+    def _tunnel_fault(self, slot: int, member: Member) -> str:
+        value = self._vteps.get(member.dstport)
+        if value is None:
+            return f"{overlay_name(member.dstport)} is gone"
+        if fault := self._overlay_fault(value):
+            return fault
+        taken = self._maps.arrivals.get(arrival(member))
+        return "" if taken and taken.value == slot else "half made"
+
+    # ---- ports and static entries ----
 
     def _ports(self) -> list[tuple[int, Port]]:
         ports = []
         for slot, member in sorted(self._slots.members.items()):
             if member.kind != MEMBER_PORT:
                 continue
-            name = member.name.decode()
             domain = self._slots.domains.get(member.domain)
-            fault = self._port_fault(slot, self._present.by_name.get(name)) if domain else "its segment is gone"
-            port = Port(device=name, segment=domain.name.decode() if domain else "")
-            if fault:
+            port = self._port(slot, member, domain.name.decode() if domain else "")
+            if fault := self._port_fault(slot, member, domain):
                 self._faults[port] = fault
                 self._broken_ports[slot] = port
             else:
                 ports.append((slot, port))
         return ports
 
-    def _port_fault(self, slot: int, device: Device | None) -> str:
-        member = self._slots.members[slot]
-        if device is None:
-            return "its device is gone"
+    def _port(self, slot: int, member: Member, segment: str) -> Port:
+        name, is_internal = member.name.decode(), bool(member.flags & MEMBER_INTERNAL)
+        outer = self._present.by_name.get(name) if is_internal else None
+        return Port(
+            device=name,
+            segment=segment,
+            vlans=vlans_of(self._maps, slot, member),
+            internal=is_internal,
+            mac=outer.mac if outer else None,
+            mtu=outer.mtu if outer else None,
+        )
+
+    def _port_fault(self, slot: int, member: Member, domain: Domain | None) -> str:
+        name = member.name.decode()
+        device = self._present.by_name.get(inner_name(name) if member.flags & MEMBER_INTERNAL else name)
+        if domain is None or device is None:
+            return "its segment is gone" if domain is None else "its device is gone"
         if device.index != member.ifindex:
             return "its device is another one of the same name"
-        if not device.up:
+        if not device.up and not domain.flags & DOMAIN_BRIDGE:
             return "its device is down"
-        entry = self._found.maps.ports.get(c_uint32(device.index))
-        if entry is None or entry.value != slot or not is_attached(device.index, ACCESS, self._instance):
+        entry = self._maps.ports.get(c_uint32(device.index))
+        if entry is None or entry.value != slot or not is_attached(device.index, ACCESS, self._maps.instance):
             return "no program on its device"
         if bool(member.flags & MEMBER_PEER) != takes_peer(device):
             return "its veth peer has moved, or went up or down"
@@ -178,7 +270,7 @@ class _Reader:
 
     def _static(self, ports: dict[int, Port]) -> list[FdbEntry]:
         entries = []
-        for key, value in self._found.maps.fdb.items():
+        for key, value in self._maps.fdb.items():
             domain = self._slots.domains.get(key.domain)
             if not value.flags & FDB_STATIC or domain is None:
                 continue

@@ -2,8 +2,7 @@
 """Carrying a plan out: each change becomes writes to maps and requests to netlink.
 
 Making something that is there already, whole or half, repairs it: every step can be done again. What is in the kernel
-when a Datapath is opened is taken over with its FDB, its counters and its traffic; only the programs are replaced by
-this build's, atomically.
+when a Datapath is opened is taken over with its FDB, its counters and its traffic.
 """
 
 from __future__ import annotations
@@ -11,13 +10,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from vxnet.datapath import bridges, ports, segments, static, tunnels, vtep
 from vxnet.datapath import devices as net
-from vxnet.datapath import ports, segments, static, vtep
 from vxnet.datapath.kernel import find, require_root
+from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
 from vxnet.datapath.sweep import sweep
-from vxnet.errors import KernelError
-from vxnet.model import FdbEntry, Port, Segment, Vtep
+from vxnet.errors import VxnetError
+from vxnet.model import Bridge, FdbEntry, Port, Segment, Tunnel, Vtep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,43 +35,57 @@ class Datapath:
         """Take over what is there. HostError without root, or if another version's layout is there."""
         require_root()
         self._run_dir = run_dir
-        self._parts: Parts | None = None
+        found = find(run_dir)
+        self._parts = Parts(run_dir, found) if found else None
         self._present: Devices | None = None
-        if found := find(run_dir):
-            with found.maps:
-                self._parts = Parts.loaded(run_dir, found.maps)
+
+    def replace_programs(self) -> None:
+        """Put this build's programs in the place of those that are there, without losing a frame."""
+        if self._parts:
             vtep.replace_programs(self._parts)
 
     @property
     def maps(self) -> Maps | None:
-        """The maps, or None while there is no VTEP."""
+        """The maps, or None while nothing is there."""
         return self._parts.maps if self._parts else None
 
-    def apply(self, changes: Iterable[Change], progress: Callable[[Change], None] = lambda _: None) -> None:
+    def apply(
+        self,
+        changes: Iterable[Change],
+        progress: Callable[[Change], None] = lambda _: None,
+        failed: Callable[[Change, VxnetError | OSError], None] | None = None,
+    ) -> None:
         """Make the changes in their order, telling ``progress`` of each before it is made.
 
-        What was done before an error stays done; the next plan goes on from there.
+        What was done before an error stays done; the next plan goes on from there. With ``failed``, an error is told
+        to it and the rest goes on.
         """
         orphans = recount = False
         self._present = None
         try:
             for change in changes:
                 progress(change)
-                if change.action == "remove":
-                    self._remove(change)
-                    orphans |= change.kind in {"port", "segment"}
-                    continue
-                if orphans:
-                    # Before their slots are given to others, who would inherit what was learned there.
-                    self.sweep(time.monotonic_ns())
-                    orphans = False
-                self._make(change)
+                try:
+                    if change.action == "remove":
+                        self._remove(change)
+                        orphans |= change.kind in _WITH_SLOTS
+                        continue
+                    if orphans:
+                        # Before their slots are given to others, who would inherit what was learned there.
+                        self.sweep(time.monotonic_ns())
+                        orphans = False
+                    self._make(change)
+                except (VxnetError, OSError) as error:
+                    if failed is None:
+                        raise
+                    failed(change, error)
                 # It may stand where an entry was learned, which its place has not taught any more.
                 recount |= change.kind == "fdb"
         finally:
             if orphans or recount:
                 self.sweep(time.monotonic_ns())
             self.touch()
+            self._let_go()
 
     def sweep(self, now: int) -> int:
         """Free what has aged out of the FDB by ``now`` (ns of CLOCK_MONOTONIC); return how many entries."""
@@ -83,27 +97,36 @@ class Datapath:
             self._parts.touch()
 
     def _make(self, change: Change) -> None:
+        parts = self._there()
         match change.value:
             case Vtep() as value:
-                self._parts = vtep.add(self._run_dir, self._parts, value)
+                vtep.add(parts, value)
             case Segment() as value:
-                segments.add(self._there(), value)
+                segments.add(parts, value)
+            case Bridge() as value:
+                bridges.add(parts, value)
+            case Tunnel() as value:
+                tunnels.add(parts, value)
             case Port() as value:
-                ports.add(self._there(), value, self._devices())
+                ports.add(parts, value, self._devices())
             case FdbEntry() as value:
-                static.add(self._there(), value)
+                static.add(parts, value)
 
     def _remove(self, change: Change) -> None:
+        parts = self._there()
         match change.value:
             case FdbEntry() as value:
-                static.remove(self._there(), value)
+                static.remove(parts, value)
             case Port() as value:
-                ports.remove(self._there(), value)
+                ports.remove(parts, value)
+            case Tunnel() as value:
+                tunnels.remove(parts, value)
+            case Bridge() as value:
+                bridges.remove(parts, value)
             case Segment() as value:
-                segments.remove(self._there(), value)
+                segments.remove(parts, value)
             case Vtep():
-                vtep.remove(self._there())
-                self._parts = None
+                vtep.remove(parts)
 
     def _devices(self) -> Devices:
         """Return the devices, which are read once for all ports of a plan."""
@@ -112,7 +135,18 @@ class Datapath:
         return self._present
 
     def _there(self) -> Parts:
+        """Return the switch; a new one if there is none, after what is left of an earlier one is gone."""
         if self._parts is None:
-            message = "there is no VTEP to change; this is a defect of the plan"
-            raise KernelError(message)
+            remove_orphans(self._run_dir)
+            self._parts = Parts.new(self._run_dir)
         return self._parts
+
+    def _let_go(self) -> None:
+        """Forget a switch with nothing in it, and nothing of it is left in the kernel."""
+        if self._parts and not self._parts.in_use:
+            self._parts.close()
+            self._parts = None
+            remove_orphans(self._run_dir)
+
+
+_WITH_SLOTS = frozenset({"port", "tunnel", "segment", "bridge"})

@@ -8,7 +8,7 @@ Either way a program stays until its device goes or it is taken away, needs nobo
 and comes after the programs of others that were there before: those see the packets first.
 
 **Whose a program is, its maps tell.** All programs of an instance (one daemon, one run directory) use that instance's
-map `vtep`, whose id is the instance's. So any number of them share a device, and nobody takes a number for himself.
+map `state`, whose id is the instance's. So any number of them share a device, and nobody takes a number for himself.
 """
 
 from __future__ import annotations

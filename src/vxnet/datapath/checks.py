@@ -31,11 +31,10 @@ def check(desired: HostState, run_dir: Path) -> None:
 
 def unusable_ports(desired: HostState, run_dir: Path) -> dict[Port, str]:
     """Return the ports whose devices cannot be attached now, and why. HostError if the VTEP itself cannot be made."""
-    if desired.vtep is None:
-        return {}
-    present, faults = devices(), {}
-    underlay = underlay_of(desired.vtep, present, run_dir)
-    refuse_taken_port(desired.vtep, present, run_dir)
+    present, faults, underlay = devices(), {}, 0
+    if desired.vtep:
+        underlay = underlay_of(desired.vtep, present, run_dir).index
+        refuse_taken_port(desired.vtep.dstport, "vtep.dstport", present, run_dir)
     for port in desired.ports:
         try:
             port_device(port, underlay, present, run_dir)
@@ -64,27 +63,27 @@ def underlay_of(vtep: Vtep, present: Devices, run_dir: Path) -> Device:
     return device
 
 
-def refuse_taken_port(vtep: Vtep, present: Devices, run_dir: Path) -> None:
-    """HostError if a VXLAN device or a socket of somebody else has the VTEP's UDP port."""
+def refuse_taken_port(dstport: int, field: str, present: Devices, run_dir: Path) -> None:
+    """HostError that begins with ``field`` if a VXLAN device or a socket of somebody else has this UDP port."""
     for device in present.by_index.values():
-        if device.kind == "vxlan" and device.vxlan_port == vtep.dstport:
+        if device.kind == "vxlan" and device.vxlan_port == dstport:
             if device.alias == alias(run_dir):
                 return
             owner = f" of {device.alias}" if device.alias.startswith("vxnet ") else ""
             message = (
-                f"vtep.dstport: UDP port {vtep.dstport} is in use by VXLAN device {device.name}{owner}; "
+                f"{field}: UDP port {dstport} is in use by VXLAN device {device.name}{owner}; "
                 "delete that device or choose another dstport"
             )
             raise HostError(message)
     # The VXLAN device listens on all addresses, IPv6 ones too.
     for family, anywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104
         try:
-            _bind(family, anywhere, vtep.dstport)
+            _bind(family, anywhere, dstport)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 message = (
-                    f"vtep.dstport: UDP port {vtep.dstport} is in use by another program; "
-                    f"`ss -ulpn sport = {vtep.dstport}` names it; end it or choose another dstport"
+                    f"{field}: UDP port {dstport} is in use by another program; "
+                    f"`ss -ulpn sport = {dstport}` names it; end it or choose another dstport"
                 )
                 raise HostError(message) from error
             if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
@@ -98,8 +97,8 @@ def _bind(family: socket.AddressFamily, address: str, port: int) -> None:
         probe.bind((address, port))
 
 
-def port_device(port: Port, underlay: Device, present: Devices, run_dir: Path) -> Device:
-    """Return the device of a port; HostError if it is missing, or somebody else's."""
+def port_device(port: Port, underlay: int, present: Devices, run_dir: Path) -> Device:
+    """Return the device of a port; HostError if it is missing, or somebody else's. ``underlay``: its index, or 0."""
     device = present.by_name.get(port.device)
     if device is None:
         message = f"device {port.device} does not exist"
@@ -107,7 +106,7 @@ def port_device(port: Port, underlay: Device, present: Devices, run_dir: Path) -
     if not device.ethernet:
         message = f"device {port.device} is not an Ethernet device"
         raise HostError(message)
-    if device.index == underlay.index:
+    if device.index == underlay:
         message = f"device {port.device} holds vtep.local; the underlay device cannot be a port"
         raise HostError(message)
     if device.master:

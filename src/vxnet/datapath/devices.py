@@ -41,6 +41,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     up: bool
     carrier: bool
     mtu: int
+    mac: str
     alias: str
     master: int
     peer_elsewhere: bool
@@ -98,6 +99,14 @@ def device(index: int) -> Device | None:
     return _device(link, [])
 
 
+def named(name: str) -> Device | None:
+    """Read one by its name, but for its addresses; None if there is none."""
+    try:
+        return device(socket.if_nametoindex(name))
+    except OSError:
+        return None
+
+
 def _device(link: Any, addresses: list[IPv4Address]) -> Device:  # noqa: ANN401  (pyroute2 has no types)
     info = link.get("linkinfo")
     kind = (info.get("kind") if info else "") or ""
@@ -111,6 +120,7 @@ def _device(link: Any, addresses: list[IPv4Address]) -> Device:  # noqa: ANN401 
         up=bool(link["flags"] & _IFF_UP),
         carrier=bool(link["flags"] & _IFF_LOWER_UP),
         mtu=link.get("mtu"),
+        mac=link.get("address") or "",
         alias=link.get("ifalias") or "",
         master=link.get("master") or 0,
         peer_elsewhere=kind == "veth" and link.get("link_netnsid") is not None,
@@ -129,6 +139,24 @@ def set_up(index: int) -> None:
     """Bring a device up. KernelError if it will not (for a VXLAN device: its UDP port is in use)."""
     with netlink("bringing the device up") as ip:
         ip.link("set", index=index, state="up")
+
+
+def create_veth(name: str, peer: str, *, peer_mtu: int) -> None:
+    """Make two devices that are connected, both down."""
+    with netlink(f"creating device {name}") as ip:
+        ip.link("add", ifname=name, kind="veth", peer={"ifname": peer, "mtu": peer_mtu})
+
+
+def set_mac(index: int, mac: str) -> None:
+    """Give a device its MAC."""
+    with netlink(f"giving the device the MAC {mac}") as ip:
+        ip.link("set", index=index, address=mac)
+
+
+def set_mtu(index: int, mtu: int) -> None:
+    """Give a device its MTU, in bytes."""
+    with netlink(f"setting the device's MTU to {mtu}") as ip:
+        ip.link("set", index=index, mtu=mtu)
 
 
 def set_promiscuous(index: int, *, on: bool) -> None:

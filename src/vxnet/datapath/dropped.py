@@ -10,15 +10,16 @@ A device that is made anew counts from zero: what the old one had counted is kep
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import vxlandev
-from vxnet.drops import DROP_REASONS, drop_reason
+from vxnet.datapath.devices import device
+from vxnet.drops import DROP_REASONS, DropReason, drop_reason
 
 if TYPE_CHECKING:
     from vxnet.datapath.maps import Maps
-    from vxnet.drops import DropReason
 
 _BAD_CHECKSUM = drop_reason("BAD_CHECKSUM")
 _INNER_TRUNCATED = drop_reason("INNER_TRUNCATED")
@@ -29,15 +30,14 @@ _KERNEL_RECEIVE = drop_reason("KERNEL_RECEIVE")
 _UDP = Path("/proc/thread-self/net/udp")
 
 
-def dropped(maps: Maps, overlay: int, dstport: int) -> dict[DropReason, int]:
-    """Return the count of every reason, zeros and all.
-
-    ``overlay`` is the index of the VXLAN device, which must be in the network namespace of this thread.
-    """
-    kernel = _by_kernel(overlay, dstport)
+def dropped(maps: Maps) -> dict[DropReason, int]:
+    """Return the count of every reason, zeros and all. The VXLAN devices are those of this thread's namespace."""
+    kernel = Counter[DropReason]()
+    for _, vtep in maps.vteps.items():  # noqa: PERF102  (a map of the kernel is no dict)
+        if device(vtep.overlay):  # else somebody has deleted it
+            kernel.update(_by_kernel(vtep.overlay, vtep.dstport))
     return {
-        reason: sum(cpu.frames for cpu in maps.drops.get(reason.number)) + kernel.get(reason, 0)
-        for reason in DROP_REASONS
+        reason: sum(cpu.frames for cpu in maps.drops.get(reason.number)) + kernel[reason] for reason in DROP_REASONS
     }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flood lists (rule 4): the places that BUM of a domain goes to, local ports first, then its group or its remotes.
+"""Flood lists (rule 4): the places that BUM of a domain goes to, local ports first, then through its tunnels.
 
 A list is never changed where programs read it: a new one is written beside it under the next version, the domain is
 switched over with one store of (version, count), and the old one is taken away.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vxnet.datapath.layout import Domain, FloodKey, Place
+from vxnet.datapath.layout import DOMAIN_BRIDGE, Domain, FloodKey, Place
 
 if TYPE_CHECKING:
     from vxnet.datapath.maps import Maps
@@ -23,11 +23,14 @@ def flood_list(maps: Maps, slot: int, domain: Domain) -> list[Place]:
 
 
 def rewrite(maps: Maps, slots: Slots, slot: int, remotes: list[Place] | None = None) -> None:
-    """Write the domain's list anew: all its ports, and ``remotes`` (None: those it has)."""
+    """Write the domain's list anew: all its ports, and ``remotes``.
+
+    None: a segment's are those it has, a bridge's those its tunnels are for.
+    """
     domain = slots.domains[slot]
     old = Domain.from_buffer_copy(domain)
     if remotes is None:
-        remotes = [place for place in flood_list(maps, slot, old) if place.member == slots.tunnel_of(slot)]
+        remotes = through_tunnels(maps, slots, slot)
     places = [Place(port) for port in slots.ports_of(slot)] + remotes
     domain.flood_version = (old.flood_version + 1) & 0xFFFFFFFF
     domain.flood_count = len(places)
@@ -35,6 +38,16 @@ def rewrite(maps: Maps, slots: Slots, slot: int, remotes: list[Place] | None = N
         maps.flood.put(FloodKey(slot, domain.flood_version, index), place)
     slots.put_domain(slot, domain)
     clear(maps, slot, old)
+
+
+def through_tunnels(maps: Maps, slots: Slots, slot: int) -> list[Place]:
+    """Return the places on the underlay that BUM of the domain is to go to."""
+    domain, tunnels = slots.domains[slot], slots.tunnels_of(slot)
+    if domain.flags & DOMAIN_BRIDGE:
+        return [
+            Place(tunnel, slots.members[tunnel].remote) for tunnel in tunnels if slots.members[tunnel].remote.ipv4()
+        ]
+    return [place for place in flood_list(maps, slot, domain) if place.member in tunnels]
 
 
 def clear(maps: Maps, slot: int, domain: Domain) -> None:

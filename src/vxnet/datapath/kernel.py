@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of vxnet is in the kernel, and how to find it again.
 
-    VXLAN device "vxnet4789"        alias "vxnet RUN_DIR": whose it is
-        '-- program at its ingress  vxnet_overlay
-               '-- maps             everything: VTEP, segments, ports, FDB, counters
+    VXLAN device "vxnet4789", or our end of an internal port       alias "vxnet RUN_DIR": whose it is
+        '-- program at its ingress  vxnet_overlay, vxnet_access
+               '-- maps             everything: VTEP, segments, bridges, ports, FDB, counters
 
 The attached programs hold the maps, and the devices hold the programs: nothing is pinned, no file says what is there,
 and when the programs and the device go, everything goes. So vxnet needs no bpffs, which is not the same one (or not
@@ -15,11 +15,11 @@ from __future__ import annotations
 import os
 from ctypes import c_uint32
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from vxnet.datapath import attach, libbpf
 from vxnet.datapath.devices import devices
-from vxnet.datapath.layout import LAYOUT_VERSION, VtepValue
+from vxnet.datapath.layout import LAYOUT
 from vxnet.datapath.maps import SIZES, Maps
 from vxnet.errors import HostError
 
@@ -27,20 +27,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.devices import Device, Devices
+    from vxnet.datapath.libbpf import Program
 
 ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
 
-
-class Found(NamedTuple):
-    """One vxnet in this namespace: its slow-path device, its maps and what they say of the VTEP."""
-
-    overlay: Device
-    maps: Maps
-    vtep: VtepValue
+_INSTANCE = "state"
+"""The map whose id is that of the instance: see attach.py."""
 
 
 def alias(run_dir: Path) -> str:
-    """Return the alias of the VXLAN device that belongs to ``run_dir``."""
+    """Return the alias of the devices that belong to ``run_dir``."""
     return f"vxnet {run_dir.resolve()}"
 
 
@@ -49,28 +45,17 @@ def overlay_name(dstport: int) -> str:
     return f"vxnet{dstport}"
 
 
-def find(run_dir: Path, present: Devices | None = None) -> Found | None:
-    """Find what the daemon of ``run_dir`` left in the kernel of this network namespace, or None. Close its maps.
+def find(run_dir: Path, present: Devices | None = None) -> Maps | None:
+    """Find the maps that the daemon of ``run_dir`` left in the kernel of this network namespace, or None. Close them.
 
-    HostError when the maps are of another version of vxnet than this one: `vxnet down` of that version, or deleting the
+    HostError when they are of another version of vxnet than this one: `vxnet down` of that version, or deleting the
     device and then `vxnet down`, clears them away.
     """
     require_root()
     mine = alias(run_dir)
     for device in (present or devices()).by_index.values():
-        if device.kind == "vxlan" and device.alias == mine:
-            maps = _maps_of(device)
-            vtep = maps.vtep.get(c_uint32(0)) if maps else None
-            if not maps or not vtep:
-                return None
-            if vtep.layout != LAYOUT_VERSION:
-                maps.close()
-                message = (
-                    f"{device.name}: in the kernel by another version of vxnet (layout {vtep.layout}, this one has "
-                    f"{LAYOUT_VERSION}); take it away with `ip link delete {device.name}` and `vxnet down`"
-                )
-                raise HostError(message)
-            return Found(device, maps, vtep)
+        if device.alias == mine and (program := _program_on(device)):
+            return _maps_of(device, program)
     return None
 
 
@@ -78,22 +63,36 @@ def instances(present: Devices) -> dict[int, str]:
     """Return the alias of every vxnet in this namespace by its instance, as its programs have it (attach.py)."""
     found = {}
     for device in present.by_index.values():
-        if device.kind == "vxlan" and device.alias.startswith("vxnet ") and (maps := _maps_of(device)):
-            with maps:
-                found[maps.instance] = device.alias
+        if device.alias.startswith("vxnet ") and (program := _program_on(device)):
+            for map_id in program.map_ids:
+                if its := libbpf.map_by_id(map_id):
+                    os.close(its[1])
+                    if its[0] == _INSTANCE:
+                        found[map_id] = device.alias
     return found
 
 
-def _maps_of(overlay: Device) -> Maps | None:
-    program = next((found.program for found in attach.programs(overlay.index) if found.program.name == OVERLAY), None)
-    if program is None:
-        return None
+def _program_on(device: Device) -> Program | None:
+    """Return our program on a device that we made, or None if somebody took it off."""
+    there = (found.program for found in attach.programs(device.index))
+    return next((program for program in there if program.name in {OVERLAY, ACCESS}), None)
+
+
+def _maps_of(device: Device, program: Program) -> Maps:
     fds = dict(filter(None, map(libbpf.map_by_id, program.map_ids)))
-    if fds.keys() >= SIZES.keys():
-        return Maps(fds)
+    sizes = {name: (info.key_size, info.value_size) for name, fd in fds.items() for info in [libbpf.map_info(fd)]}
+    if all(sizes.get(name) == size for name, size in SIZES.items()):
+        maps = Maps(fds)
+        state = maps.state.get(c_uint32(0))
+        if state and state.layout == LAYOUT:
+            return maps
     for fd in fds.values():
         os.close(fd)
-    return None
+    message = (
+        f"{device.name}: in the kernel by another version of vxnet, whose maps this one cannot read; take it away with "
+        f"`ip link delete {device.name}` and `vxnet down`"
+    )
+    raise HostError(message)
 
 
 def load(reuse: Maps | None = None) -> libbpf.Loaded:
@@ -105,12 +104,10 @@ def load(reuse: Maps | None = None) -> libbpf.Loaded:
         # The flow caches are not taken over: they fill again in no time, and their layout may change with any build.
         kept = {name: fd for name, fd in reuse.fds.items() if name in SIZES} if reuse else {}
         loaded = libbpf.load(str(path), kept, dict(SIZES))
-    # Maps that only another program uses are tied to this one as well: it is there as long as the VTEP is.
-    for fd in loaded.maps.values():
-        libbpf.bind_map(loaded.programs[OVERLAY], fd)
-    # By this one every program is known for what it is.
+    # Each program holds every map, whether it uses it or not: any one of them leads to all, and is known by them.
     for program in loaded.programs.values():
-        libbpf.bind_map(program, loaded.maps["vtep"])
+        for fd in loaded.maps.values():
+            libbpf.bind_map(program, fd)
     return loaded
 
 

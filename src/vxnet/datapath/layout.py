@@ -8,18 +8,25 @@ test compares every field's offset with the object's type information (BTF).
 from __future__ import annotations
 
 import ctypes
+import zlib
 from ctypes import c_char, c_uint8, c_uint16, c_uint32, c_uint64
 from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
-LAYOUT_VERSION = 1
-"""Counted up when the meaning or the size of anything here changes; maps of another version are not adopted."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NAME_LEN = 64
 
-DOMAIN_LEARNING = 1
+VLANS = 4096
+
+DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU = 1, 2, 4
 MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL = 0, 1, 2
-MEMBER_PEER = 1
+MEMBER_PEER, MEMBER_INTERNAL, MEMBER_DF, MEMBER_CSUM = 1, 2, 4, 8
+MEMBER_TTL_INHERIT, MEMBER_TOS_INHERIT, MEMBER_SOME_VLANS = 16, 32, 64
+VLAN_TRUNK, VLAN_ACCESS, VLAN_NATIVE_TAGGED, VLAN_NATIVE_UNTAGGED = 0, 1, 2, 3
 ANY_VNI = 1 << 24
+LISTENING = ANY_VNI + 1
 FDB_STATIC = 1
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
@@ -49,28 +56,30 @@ class Place(ctypes.Structure):
     _fields_ = (("member", c_uint32), ("remote", Address))
 
 
+class State(ctypes.Structure):
+    """The one element of `state`."""
+
+    layout: int
+    epoch: int
+    domains_high: int
+    members_high: int
+    _fields_ = (("layout", c_uint32), ("epoch", c_uint32), ("domains_high", c_uint32), ("members_high", c_uint32))
+
+
 class VtepValue(ctypes.Structure):
-    """The one element of `vtep`."""
+    """A value of `vteps`; ``local`` zero: any address of this host."""
 
     local: Address
     underlay: int
     overlay: int
     mtu: int
-    epoch: int
     dstport: int
-    layout: int
-    domains_high: int
-    members_high: int
     _fields_ = (
         ("local", Address),
         ("underlay", c_uint32),
         ("overlay", c_uint32),
         ("mtu", c_uint32),
-        ("epoch", c_uint32),
-        ("dstport", c_uint16),
-        ("layout", c_uint16),
-        ("domains_high", c_uint32),
-        ("members_high", c_uint32),
+        ("dstport", c_uint32),
     )
 
 
@@ -104,8 +113,15 @@ class Member(ctypes.Structure):
     domain: int
     ifindex: int
     flags: int
+    vlan_mode: int
+    tag: int
     vni: int
+    vni_out: int
+    dstport: int
+    ttl: int
+    tos: int
     local: Address
+    remote: Address
     group: Address
     name: bytes
     _fields_ = (
@@ -113,11 +129,37 @@ class Member(ctypes.Structure):
         ("domain", c_uint32),
         ("ifindex", c_uint32),
         ("flags", c_uint32),
+        ("vlan_mode", c_uint16),
+        ("tag", c_uint16),
         ("vni", c_uint32),
+        ("vni_out", c_uint32),
+        ("dstport", c_uint32),
+        ("ttl", c_uint32),
+        ("tos", c_uint32),
         ("local", Address),
+        ("remote", Address),
         ("group", Address),
-        ("name", c_char * 16),
+        ("name", c_char * NAME_LEN),
     )
+
+
+class VlanSet(ctypes.Structure):
+    """A value of `trunks`: bit ``vlan % 64`` of word ``vlan // 64``."""
+
+    word: ctypes.Array[c_uint64]
+    _fields_ = (("word", c_uint64 * (VLANS // 64)),)
+
+    @classmethod
+    def of(cls, vlans: Iterable[int]) -> VlanSet:
+        """Return the set of these VLANs, 0-4095."""
+        value = cls()
+        for vlan in vlans:
+            value.word[vlan // 64] |= 1 << vlan % 64
+        return value
+
+    def vlans(self) -> tuple[int, ...]:
+        """Return the VLANs that are in it."""
+        return tuple(vlan for vlan in range(VLANS) if self.word[vlan // 64] >> vlan % 64 & 1)
 
 
 class FdbKey(ctypes.Structure):
@@ -129,9 +171,9 @@ class FdbKey(ctypes.Structure):
     _fields_ = (("domain", c_uint32), ("vlan", c_uint16), ("mac", c_uint8 * 6))
 
     @classmethod
-    def of(cls, domain: int, mac: bytes) -> FdbKey:
-        """Return the key of ``mac`` (6 bytes) in a domain without VLANs."""
-        return cls(domain, 0, (c_uint8 * 6)(*mac))
+    def of(cls, domain: int, mac: bytes, vlan: int = 0) -> FdbKey:
+        """Return the key of ``mac`` (6 bytes) in a domain, whose only VLAN is 0 if it is a segment."""
+        return cls(domain, vlan, (c_uint8 * 6)(*mac))
 
 
 class FdbValue(ctypes.Structure):
@@ -184,3 +226,16 @@ class Drops(ctypes.Structure):
 
     frames: int
     _fields_ = (("frames", c_uint64),)
+
+
+def _shape(structure: type[ctypes.Structure]) -> str:
+    """Describe where every field lies, and of what size it is."""
+    fields = ((field[0], getattr(structure, field[0])) for field in structure._fields_)
+    places = ", ".join(f"{name} {place.offset} {place.size}" for name, place in fields)
+    return f"{structure.__name__}({places})"
+
+
+SHARED = (State, VtepValue, Domain, Member, VlanSet, FdbKey, FdbValue, FloodKey, ArrivalKey, Traffic, Drops)
+
+LAYOUT = zlib.crc32(" ".join(map(_shape, SHARED)).encode())
+"""A checksum of all of the above: maps whose `state` has another one are another version's, and are not adopted."""

@@ -81,11 +81,14 @@ class CounterMap(Generic[V]):
 SIZES: Final[Mapping[str, tuple[int, int]]] = {
     name: (ctypes.sizeof(key), ctypes.sizeof(value))
     for name, key, value in (
-        ("vtep", c_uint32, layout.VtepValue),
+        ("state", c_uint32, layout.State),
+        ("vteps", c_uint32, layout.VtepValue),
+        ("overlays", c_uint32, c_uint32),
         ("domains", c_uint32, layout.Domain),
         ("moves", c_uint32, c_uint32),
         ("members", c_uint32, layout.Member),
         ("ports", c_uint32, c_uint32),
+        ("trunks", c_uint32, layout.VlanSet),
         ("arrivals", layout.ArrivalKey, c_uint32),
         ("flood", layout.FloodKey, layout.Place),
         ("fdb", layout.FdbKey, layout.FdbValue),
@@ -102,7 +105,9 @@ class Maps:
 
     def __init__(self, fds: Mapping[str, int]) -> None:
         self._fds = dict(fds)
-        self.vtep = Map(fds["vtep"], c_uint32, layout.VtepValue)
+        self.state = Map(fds["state"], c_uint32, layout.State)
+        self.vteps = Map(fds["vteps"], c_uint32, layout.VtepValue)
+        self.overlays = Map(fds["overlays"], c_uint32, c_uint32)
         self.domains = Map(fds["domains"], c_uint32, layout.Domain)
         self.moves = Map(fds["moves"], c_uint32, c_uint32)
         self.members = Map(fds["members"], c_uint32, layout.Member)
@@ -113,6 +118,7 @@ class Maps:
         self.traffic = CounterMap(fds["traffic"], layout.Traffic)
         self.drops = CounterMap(fds["drops"], layout.Drops)
         self.ports = Map(fds["ports"], c_uint32, c_uint32)
+        self.trunks = Map(fds["trunks"], c_uint32, layout.VlanSet)
 
     @property
     def fds(self) -> Mapping[str, int]:
@@ -122,7 +128,7 @@ class Maps:
     @property
     def instance(self) -> int:
         """What all programs over these maps have in common, and nobody else's: see attach.py."""
-        return int(libbpf.map_info(self.vtep.fd).id)
+        return int(libbpf.map_info(self.state.fd).id)
 
     def capacity(self, name: str) -> int:
         """Return how many elements a map can hold."""

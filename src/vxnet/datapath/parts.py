@@ -1,53 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every step of a plan works on: this build's programs, the maps they share, and who sits in which slot."""
+"""What every step of a plan works on: the maps of one switch, who sits in which slot, and this build's programs."""
 
 from __future__ import annotations
 
 import os
 from ctypes import c_uint32
-from pathlib import Path  # noqa: TC003  (a NamedTuple's fields are read at run time)
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Self
 
 from vxnet.datapath.kernel import load
-from vxnet.datapath.layout import VtepValue
+from vxnet.datapath.layout import LAYOUT, State, VtepValue
 from vxnet.datapath.maps import Maps
 from vxnet.datapath.slots import Slots
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _ZERO = c_uint32(0)
 
 
-class Parts(NamedTuple):
-    """The loaded switch of one run directory; ``programs`` are descriptors by name."""
+class Parts:
+    """The switch of one run directory."""
 
-    run_dir: Path
-    programs: dict[str, int]
-    maps: Maps
-    slots: Slots
+    def __init__(self, run_dir: Path, maps: Maps, programs: dict[str, int] | None = None) -> None:
+        """Take over ``maps``; without ``programs``, these are loaded when the first one is needed."""
+        self.run_dir = run_dir
+        self.maps = maps
+        self.slots = Slots(maps)
+        self._programs = programs or {}
 
     @classmethod
-    def loaded(cls, run_dir: Path, reuse: Maps | None = None) -> Parts:
-        """Load this build's programs, over the maps in ``reuse`` or over new ones."""
-        programs, fds = load(reuse)
+    def new(cls, run_dir: Path) -> Self:
+        """Load this build's programs over new maps."""
+        programs, fds = load()
         maps = Maps(fds)
-        return cls(run_dir, programs, maps, Slots(maps))
+        maps.state.put(_ZERO, State(layout=LAYOUT))
+        return cls(run_dir, maps, programs)
+
+    def program(self, name: str) -> int:
+        """Return the descriptor of a program. What takes things away needs none, and works where none can be loaded."""
+        if not self._programs:
+            self._programs, fds = load(self.maps)
+            for fd in fds.values():
+                os.close(fd)
+        return self._programs[name]
 
     @property
     def vtep(self) -> VtepValue:
-        """The VTEP as the map has it: all zero before it is made."""
-        return self.maps.vtep.get(_ZERO) or VtepValue()
+        """The VTEP of the segments: the one with an address of its own. All zero before it is made."""
+        return next((value for _, value in self.maps.vteps.items() if value.local.ipv4()), VtepValue())
 
-    def put_vtep(self, value: VtepValue) -> None:
-        """Write the VTEP."""
-        self.maps.vtep.put(_ZERO, value)
+    @property
+    def in_use(self) -> bool:
+        """Whether anything is there to be switched."""
+        return bool(self.slots.domains) or any(True for _ in self.maps.vteps.items())
 
     def touch(self) -> None:
         """Void every cached flow: the next frame of each asks the FDB and the routing table again."""
-        value = self.vtep
+        value = self.maps.state.get(_ZERO) or State(layout=LAYOUT)
         value.epoch = (value.epoch + 1) & 0xFFFFFFFF
-        self.put_vtep(value)
+        self.maps.state.put(_ZERO, value)
 
     def close(self) -> None:
         """Give all descriptors back; what is attached stays in the kernel."""
-        for fd in self.programs.values():
+        for fd in self._programs.values():
             os.close(fd)
         self.maps.close()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attaching a port to its segment and taking it off: member -> ports -> flood list -> the program on the device."""
+"""Attaching a port to its segment or bridge, and taking it off.
+
+the device, if it is an internal port's -> member, VLANs -> ports -> flood list -> the program on the device
+"""
 
 from __future__ import annotations
 
@@ -7,53 +10,72 @@ from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import devices as net
-from vxnet.datapath import flooding
+from vxnet.datapath import flooding, internal, vlans
 from vxnet.datapath.actual import takes_peer
 from vxnet.datapath.attach import attach, detach
 from vxnet.datapath.checks import port_device
 from vxnet.datapath.kernel import ACCESS
-from vxnet.datapath.layout import MEMBER_PEER, MEMBER_PORT, Member
+from vxnet.datapath.layout import DOMAIN_BRIDGE, MEMBER_INTERNAL, MEMBER_PEER, MEMBER_PORT, Member
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
-    from vxnet.datapath.devices import Devices
+    from vxnet.datapath.devices import Device, Devices
     from vxnet.datapath.parts import Parts
     from vxnet.model import Port
 
 
 def add(parts: Parts, port: Port, present: Devices) -> None:
-    """Attach the port, or repair what is there of it. A device that is down is brought up."""
-    maps, slots, value = parts.maps, parts.slots, parts.vtep
-    device = port_device(port, present.by_index[value.underlay], present, parts.run_dir)
+    """Attach the port, or bring what is there of it to these settings. A segment's device that is down comes up."""
+    maps, slots = parts.maps, parts.slots
     domain = slots.domain_of(port.segment)
     if domain is None:
-        message = f"port {port.device}: segment {port.segment} is not there"
+        message = f"port {port.device}: {port.segment} is not there"
         raise KernelError(message)
+    device = _device(parts, port, present)
     slot = slots.port(port.device)
     if slot and (slots.members[slot].domain, slots.members[slot].ifindex) != (domain, device.index):
         # Another segment, or another device that has taken the name: nothing of the old one stays.
-        remove(parts, port)
+        _detach(parts, slot)
         slot = None
-    if not device.up:
+    if not device.up and not slots.domains[domain].flags & DOMAIN_BRIDGE:
         net.set_up(device.index)
         device = net.device(device.index) or device
     if device.filters_macs:
         # The VMs behind it have MACs of their own.
         net.set_promiscuous(device.index, on=True)
-    flags = MEMBER_PEER if takes_peer(device) else 0
+    flags = (MEMBER_PEER if takes_peer(device) else 0) | (MEMBER_INTERNAL if port.internal else 0)
     member = Member(kind=MEMBER_PORT, domain=domain, ifindex=device.index, flags=flags, name=port.device.encode())
-    slot = slots.put_member(slot, member)
+    vlans.describe(member, port.vlans)
+    slot = slot or slots.reserve_member()
+    vlans.put(maps, slot, port.vlans)
+    slots.put_member(slot, member)
     maps.ports.put(c_uint32(device.index), c_uint32(slot))
     flooding.rewrite(maps, slots, domain)
-    attach(device.index, parts.programs[ACCESS], maps.instance)
+    attach(device.index, parts.program(ACCESS), maps.instance)
+
+
+def _device(parts: Parts, port: Port, present: Devices) -> Device:
+    """Return the device to attach: the one of the port's name, or our end of an internal port."""
+    if not port.internal:
+        return port_device(port, parts.vtep.underlay, present, parts.run_dir)
+    inner = internal.make(parts.run_dir, port)
+    internal.settle(port)
+    return inner
 
 
 def remove(parts: Parts, port: Port) -> None:
-    """Take the port off its segment; its device may be gone already."""
-    maps, slots = parts.maps, parts.slots
-    slot = slots.port(port.device)
+    """Take the port off its segment or bridge; its device may be gone already. An internal port's goes with it."""
+    slot = parts.slots.port(port.device)
     if slot is None:
         return
+    member = parts.slots.members[slot]
+    _detach(parts, slot)
+    if member.flags & MEMBER_INTERNAL:
+        internal.remove(port.device, parts.run_dir)
+
+
+def _detach(parts: Parts, slot: int) -> None:
+    maps, slots = parts.maps, parts.slots
     member = slots.members[slot]
     if device := net.device(member.ifindex):
         detach(device.index, maps.instance)
@@ -61,5 +83,6 @@ def remove(parts: Parts, port: Port) -> None:
             net.set_promiscuous(device.index, on=False)
     maps.ports.remove(c_uint32(member.ifindex))
     slots.free_member(slot)
+    vlans.forget(maps, slot)
     if member.domain in slots.domains:
         flooding.rewrite(maps, slots, member.domain)

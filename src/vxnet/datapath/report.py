@@ -14,12 +14,15 @@ import msgspec
 from vxnet.datapath.actual import read
 from vxnet.datapath.devices import devices
 from vxnet.datapath.dropped import dropped
-from vxnet.datapath.flooding import flood_list
+from vxnet.datapath.flooding import through_tunnels
 from vxnet.datapath.kernel import find
-from vxnet.datapath.layout import DOMAIN_LEARNING, FDB_STATIC
+from vxnet.datapath.layout import DOMAIN_BPDU, DOMAIN_BRIDGE, DOMAIN_LEARNING, FDB_STATIC, MEMBER_TUNNEL
 from vxnet.datapath.slots import Slots
 from vxnet.datapath.sweep import expired
+from vxnet.datapath.tunnelmember import tunnel_of
+from vxnet.datapath.vlans import vlans_of
 from vxnet.errors import HostError
+from vxnet.model import ALL_VLANS, Tunnel, Vlans
 from vxnet.packet.mac import format_mac
 from vxnet.plan import kind_of, name_of
 
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from vxnet.datapath.kernel import Found
+    from vxnet.datapath.layout import Domain, Member
+    from vxnet.datapath.maps import Maps
 
 
 class Traffic(msgspec.Struct, frozen=True):
@@ -44,15 +48,21 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 class FdbRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry; ``age`` in seconds since it was last seen, None for a static one."""
+    """One entry; ``age`` in seconds since it was last seen, None for a static one.
+
+    In a bridge (``segment`` is its name then) it has a ``vlan``, a remote is behind a ``tunnel``, and what is at a port
+    has no ``vni``.
+    """
 
     segment: str
-    vni: int
+    vni: int | None
     mac: str
     state: Literal["static", "learned"]
     port: str | None = None
     remote: IPv4Address | None = None
     age: float | None = None
+    vlan: int | None = None
+    tunnel: str | None = None
 
 
 class PortRow(msgspec.Struct, frozen=True):
@@ -62,6 +72,7 @@ class PortRow(msgspec.Struct, frozen=True):
     segment: str
     macs: int
     traffic: Traffic
+    vlans: Vlans = ALL_VLANS
 
 
 class RemoteRow(msgspec.Struct, frozen=True):
@@ -95,72 +106,101 @@ class Fault(msgspec.Struct, frozen=True):
     fault: str
 
 
+class TunnelRow(msgspec.Struct, frozen=True):
+    """A tunnel of a bridge; ``macs`` is how many MACs the FDB has behind it."""
+
+    tunnel: Tunnel
+    macs: int
+    traffic: Traffic
+
+
+class BridgeRow(msgspec.Struct, frozen=True):
+    """A bridge."""
+
+    name: str
+    ageing: int
+    maxaddress: int
+    forward_bpdu: bool
+    ports: tuple[PortRow, ...]
+    tunnels: tuple[TunnelRow, ...]
+
+
 class Overview(msgspec.Struct, frozen=True):
     """One host.
 
     ``drops`` has every reason by its name, zeros and all; ``faults`` is what is there but does not work.
+    Where there are no segments, ``local``, ``dstport`` and ``mtu`` are None.
     """
 
-    local: IPv4Address
-    dstport: int
+    local: IPv4Address | None
+    dstport: int | None
     underlay: str
-    mtu: int
+    mtu: int | None
     segments: tuple[SegmentRow, ...]
+    bridges: tuple[BridgeRow, ...]
     drops: dict[str, int]
     faults: tuple[Fault, ...]
 
 
 def overview(run_dir: Path) -> Overview:
     """Read everything but the FDB's entries themselves. HostError when vxnet is not up."""
-    with _found(run_dir) as found:
-        return _overview(run_dir, found)
+    with _found(run_dir) as maps:
+        return _overview(run_dir, maps)
 
 
-def _overview(run_dir: Path, found: Found) -> Overview:
-    slots = Slots(found.maps)
-    rows = _rows(found, slots)
-    underlay = devices().by_index.get(found.vtep.underlay)
-    drops = dropped(found.maps, found.overlay.index, found.vtep.dstport)
+def _overview(run_dir: Path, maps: Maps) -> Overview:
+    slots = Slots(maps)
+    rows = _rows(maps, slots)
+    vtep = next((value for _, value in maps.vteps.items() if value.local.ipv4()), None)
+    underlay = devices().by_index.get(vtep.underlay) if vtep else None
+    bridged = {slot: bool(domain.flags & DOMAIN_BRIDGE) for slot, domain in sorted(slots.domains.items())}
     return Overview(
-        local=found.vtep.local.ipv4() or IPv4Address(0),
-        dstport=found.vtep.dstport,
+        local=vtep.local.ipv4() if vtep else None,
+        dstport=vtep.dstport if vtep else None,
         underlay=underlay.name if underlay else "",
-        mtu=found.vtep.mtu,
-        segments=tuple(_segment(found, slots, slot, rows) for slot in sorted(slots.domains)),
-        drops={reason.name: frames for reason, frames in drops.items()},
+        mtu=vtep.mtu if vtep else None,
+        segments=tuple(_segment(maps, slots, slot, rows) for slot, is_bridge in bridged.items() if not is_bridge),
+        bridges=tuple(_bridge(maps, slots, slot, rows) for slot, is_bridge in bridged.items() if is_bridge),
+        drops={reason.name: frames for reason, frames in dropped(maps).items()},
         faults=tuple(Fault(kind_of(v), name_of(v), why) for v, why in read(run_dir).faults.items()),
     )
 
 
+def members(run_dir: Path) -> dict[str, Traffic]:
+    """Return the traffic of every port, by its device, and of every tunnel, by its name. HostError when not up."""
+    with _found(run_dir) as maps:
+        return {m.name.decode(): _traffic(maps, slot) for slot, m in Slots(maps).members.items()}
+
+
 def fdb(run_dir: Path, segment: str | None = None) -> tuple[FdbRow, ...]:
     """Return the entries that are in force, of one segment or of all. HostError for a segment that is not there."""
-    with _found(run_dir) as found:
-        return _fdb(found, segment)
+    with _found(run_dir) as maps:
+        return _fdb(maps, segment)
 
 
-def _fdb(found: Found, segment: str | None) -> tuple[FdbRow, ...]:
-    slots = Slots(found.maps)
+def _fdb(maps: Maps, segment: str | None) -> tuple[FdbRow, ...]:
+    slots = Slots(maps)
     if segment is not None and slots.domain_of(segment) is None:
         have = ", ".join(sorted(d.name.decode() for d in slots.domains.values())) or "none"
         message = f"segment {segment} does not exist on this host; it has: {have}"
         raise HostError(message)
-    return tuple(row for row in _rows(found, slots) if segment in {None, row.segment})
+    return tuple(row for row in _rows(maps, slots) if segment in {None, row.segment})
 
 
 @contextmanager
-def _found(run_dir: Path) -> Iterator[Found]:
-    found = find(run_dir)
-    if found is None:
+def _found(run_dir: Path) -> Iterator[Maps]:
+    maps = find(run_dir)
+    if maps is None:
         message = f"vxnet is not up in this network namespace (--run-dir {run_dir}); start it with `vxnet up HOST.toml`"
         raise HostError(message)
-    with found.maps:
-        yield found
+    with maps:
+        yield maps
 
 
-def _rows(found: Found, slots: Slots) -> list[FdbRow]:
+def _rows(maps: Maps, slots: Slots) -> list[FdbRow]:
     now = time.monotonic_ns()
     rows = []
-    for key, value in found.maps.fdb.items():
+    for key, value in maps.fdb.items():
         domain, member = slots.domains.get(key.domain), slots.members.get(value.place.member)
         if domain is None or member is None or member.domain != key.domain or expired(value, domain, now):
             continue
@@ -169,28 +209,69 @@ def _rows(found: Found, slots: Slots) -> list[FdbRow]:
         rows.append(
             FdbRow(
                 segment=domain.name.decode(),
-                vni=domain.vni,
+                vni=_vni(domain, member),
+                vlan=key.vlan if domain.flags & DOMAIN_BRIDGE else None,
                 mac=format_mac(bytes(key.mac)),
                 state="static" if static else "learned",
                 port=None if remote else member.name.decode(),
                 remote=remote,
+                tunnel=member.name.decode() if remote and domain.flags & DOMAIN_BRIDGE else None,
                 age=None if static else round(max(0, now - value.last_seen) / 1e9, 3),
             )
         )
     return sorted(rows, key=lambda row: (row.segment, row.mac))
 
 
-def _segment(found: Found, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> SegmentRow:
-    domain, tunnel = slots.domains[slot], slots.tunnel_of(slot) or 0
+def _vni(domain: Domain, member: Member) -> int | None:
+    """Return the VNI of a segment, or of the tunnel of a bridge that a MAC is behind."""
+    if not domain.flags & DOMAIN_BRIDGE:
+        return domain.vni
+    return member.vni_out if member.kind == MEMBER_TUNNEL else None
+
+
+def _bridge(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> BridgeRow:
+    domain = slots.domains[slot]
     name = domain.name.decode()
+    mine = [row for row in rows if row.segment == name]
+    behind = Counter(row.tunnel for row in mine)
+    return BridgeRow(
+        name=name,
+        ageing=domain.ageing // 10**9,
+        maxaddress=domain.maxaddress,
+        forward_bpdu=bool(domain.flags & DOMAIN_BPDU),
+        ports=_ports(maps, slots, slot, mine),
+        tunnels=tuple(
+            TunnelRow(
+                tunnel_of(slots.members[tunnel], name, vlans_of(maps, tunnel, slots.members[tunnel])),
+                behind[slots.members[tunnel].name.decode()],
+                _traffic(maps, tunnel),
+            )
+            for tunnel in slots.tunnels_of(slot)
+        ),
+    )
+
+
+def _ports(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> tuple[PortRow, ...]:
+    at_port = Counter(row.port for row in rows)
+    segment = slots.domains[slot].name.decode()
+    return tuple(
+        PortRow(device, segment, at_port[device], _traffic(maps, port), vlans_of(maps, port, slots.members[port]))
+        for port in slots.ports_of(slot)
+        for device in [slots.members[port].name.decode()]
+    )
+
+
+def _segment(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> SegmentRow:
+    domain = slots.domains[slot]
+    name = domain.name.decode()
+    tunnel = slots.tunnel(name) or 0
     group = slots.members[tunnel].group.ipv4() if tunnel else None
     mine = [row for row in rows if row.segment == name]
-    at_port = Counter(row.port for row in mine)
     behind: dict[IPv4Address, list[FdbRow]] = {}
     for row in mine:
         if row.remote:
             behind.setdefault(row.remote, []).append(row)
-    flooded = [p.remote.ipv4() for p in flood_list(found.maps, slot, domain) if p.member == tunnel]
+    flooded = [place.remote.ipv4() for place in through_tunnels(maps, slots, slot)]
     remotes = [a for a in flooded if a and a != group]
     remotes += sorted(a for a in behind if a not in remotes)
     return SegmentRow(
@@ -200,11 +281,7 @@ def _segment(found: Found, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> S
         ageing=domain.ageing // 10**9,
         learning=bool(domain.flags & DOMAIN_LEARNING),
         maxaddress=domain.maxaddress,
-        ports=tuple(
-            PortRow(device, name, at_port[device], _traffic(found, port))
-            for port in slots.ports_of(slot)
-            for device in [slots.members[port].name.decode()]
-        ),
+        ports=_ports(maps, slots, slot, mine),
         remotes=tuple(
             RemoteRow(
                 address,
@@ -214,12 +291,12 @@ def _segment(found: Found, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> S
             )
             for address in remotes
         ),
-        traffic=_traffic(found, tunnel),
+        traffic=_traffic(maps, tunnel),
     )
 
 
-def _traffic(found: Found, member: int) -> Traffic:
-    values = found.maps.traffic.get(member)
+def _traffic(maps: Maps, member: int) -> Traffic:
+    values = maps.traffic.get(member)
     return Traffic(
         *(sum(getattr(v, field) for v in values) for field in Traffic.__struct_fields__),
     )

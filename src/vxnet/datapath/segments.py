@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from vxnet.datapath import devices as net
 from vxnet.datapath import flooding, vxlandev
 from vxnet.datapath.layout import (
-    ANY_VNI,
     DOMAIN_LEARNING,
+    LISTENING,
+    MEMBER_DF,
     MEMBER_TUNNEL,
     Address,
     ArrivalKey,
@@ -36,12 +37,16 @@ if TYPE_CHECKING:
     from vxnet.model import Segment
 
 
+TTL = 64
+"""Of the outer packets."""
+
+
 def add(parts: Parts, segment: Segment) -> None:
     """Make the segment, or bring what is there of it to these settings. Its ports and its FDB stay."""
     maps, slots, value = parts.maps, parts.slots, parts.vtep
     slot = slots.domain_of(segment.name)
     old = slots.domains[slot] if slot else Domain()
-    tunnel = slots.tunnel_of(slot) if slot else None
+    tunnel = slots.tunnel(segment.name)
     old_group = slots.members[tunnel].group.ipv4() if tunnel else None
     slot = slots.put_domain(
         slot,
@@ -57,13 +62,24 @@ def add(parts: Parts, segment: Segment) -> None:
         ),
     )
     group = Address.of(segment.group)
-    member = Member(kind=MEMBER_TUNNEL, domain=slot, vni=segment.vni, local=value.local, group=group)
+    member = Member(
+        kind=MEMBER_TUNNEL,
+        domain=slot,
+        flags=MEMBER_DF,
+        vni=segment.vni,
+        vni_out=segment.vni,
+        dstport=value.dstport,
+        ttl=TTL,
+        local=value.local,
+        group=group,
+        name=segment.name.encode(),
+    )
     tunnel = slots.put_member(tunnel, member)
     remotes = (segment.group,) if segment.group else segment.remotes
     flooding.rewrite(maps, slots, slot, [Place(tunnel, Address.of(remote)) for remote in remotes])
     maps.arrivals.put(ArrivalKey(segment.vni, value.dstport, value.local), c_uint32(tunnel))
     if segment.group:
-        for vni in (segment.vni, ANY_VNI):
+        for vni in (segment.vni, LISTENING):
             maps.arrivals.put(ArrivalKey(vni, value.dstport, group), c_uint32(tunnel))
     _filter(value, segment, is_new=not old.used)
     if segment.group:
@@ -118,7 +134,7 @@ def _leave(parts: Parts, vni: int, group: IPv4Address) -> None:
             _drop(value.overlay, FilterEntry(other.vni, group))
             _renew(value.overlay, FilterEntry(other.vni, group))
         return
-    maps.arrivals.remove(ArrivalKey(ANY_VNI, value.dstport, address))
+    maps.arrivals.remove(ArrivalKey(LISTENING, value.dstport, address))
     if group in net.group_routes(value.underlay, value.dstport):
         net.remove_group_route(group, value.underlay, value.dstport)
 
@@ -132,7 +148,7 @@ def remove(parts: Parts, segment: Segment) -> None:
     domain = slots.domains[slot]
     _drop(value.overlay, FilterEntry(domain.vni, None))
     maps.arrivals.remove(ArrivalKey(domain.vni, value.dstport, value.local))
-    if tunnel := slots.tunnel_of(slot):
+    if tunnel := slots.tunnel(segment.name):
         if group := slots.members[tunnel].group.ipv4():
             _leave(parts, domain.vni, group)
         slots.free_member(tunnel)

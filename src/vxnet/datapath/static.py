@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def add(parts: Parts, entry: FdbEntry) -> None:
     """Write the entry over whatever was there for this MAC."""
     domain = parts.slots.domain_of(entry.segment)
-    member = parts.slots.port(entry.port) if entry.port else parts.slots.tunnel_of(domain or 0)
+    member = parts.slots.port(entry.port) if entry.port else parts.slots.tunnel(entry.segment)
     if domain is None or member is None:
         message = f"static entry {entry.mac}: {entry.port or entry.segment} is not there"
         raise KernelError(message)

@@ -67,16 +67,19 @@ class FilterEntry(msgspec.Struct, frozen=True, order=True):
     group: IPv4Address | None = None
 
 
-def create(name: str, *, underlay: int, dstport: int) -> None:
-    """Make the device, down. KernelError if the kernel cannot (a name or port in use, no VNI filter in this kernel)."""
+def create(name: str, *, dstport: int, filtered_for: int | None) -> None:
+    """Make the device, down, for all VNIs, or with a VNI filter that joins groups on the device ``filtered_for``.
+
+    KernelError if the kernel cannot (a name or port in use, no VNI filter in this kernel).
+    """
     data = (
-        _attribute(_VXLAN_LINK, struct.pack("=I", underlay))
-        + _attribute(_VXLAN_LEARNING, b"\0")
+        _attribute(_VXLAN_LEARNING, b"\0")
         + _attribute(_VXLAN_PORT_RANGE, struct.pack("!HH", SPORT_MIN, SPORT_MAX))
         + _attribute(_VXLAN_PORT, struct.pack("!H", dstport))
         + _attribute(_VXLAN_COLLECT_METADATA, b"\1")
-        + _attribute(_VXLAN_VNIFILTER, b"\1")
     )
+    if filtered_for is not None:
+        data += _attribute(_VXLAN_LINK, struct.pack("=I", filtered_for)) + _attribute(_VXLAN_VNIFILTER, b"\1")
     info = _attribute(_INFO_KIND, b"vxlan\0") + _attribute(_INFO_DATA | _NESTED, data)
     body = (
         struct.pack("=BxHiII", 0, 0, 0, 0, 0)

@@ -93,3 +93,18 @@ def strip_tag(frame: bytes) -> bytes:
     if not has_tag(frame) or len(frame) < HEADER_LENGTH + TAG_LENGTH:
         return frame
     return frame[:12] + frame[12 + TAG_LENGTH :]
+
+
+def take_tag(frame: bytes) -> tuple[bytes, int, int]:
+    """Return the frame without its outermost C-tag, and of that its VID (0 for none) and its PCP and DEI (4 bits)."""
+    if int.from_bytes(frame[12:14], "big") != DOT1Q or len(frame) < HEADER_LENGTH + TAG_LENGTH:
+        return frame, 0, 0
+    tci = int.from_bytes(frame[14:16], "big")
+    return strip_tag(frame), tci & 0xFFF, tci >> 12
+
+
+def put_tag(frame: bytes, vid: int, priority: int = 0) -> bytes:
+    """Return the frame with one more C-tag in front, or as it is for VID 0; ``priority`` is PCP and DEI (4 bits)."""
+    if not vid:
+        return frame
+    return frame[:12] + struct.pack("!HH", DOT1Q, priority << 12 | vid) + frame[12:]

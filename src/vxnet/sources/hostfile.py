@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host file: one TOML file that says what this host is to be. docs/host-file.md describes every key.
 
-    h1.host.toml --tomlfile--> HostState --rules--> HostState that may be applied      load
-    h1.host.toml <-------------------------------- HostState                           dump
+    h1.host.toml --tomlfile--> File --> HostState --rules--> HostState that may be applied      load
+    h1.host.toml <----------------------------------------- HostState                           dump
 
-The keys are the fields of `vxnet.model`: what is added there may at once be written in a file.
+The keys are the fields of `File` and what is in it: the model's, but for what only bridges have.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vxnet.errors import ConfigError
-from vxnet.model import HostState
+from vxnet.model import FdbEntry, HostState, Port, Segment, Vtep
 from vxnet.sources import tomlfile
 from vxnet.sources.rules import problems
 
@@ -46,13 +46,31 @@ EXAMPLES = {
 """For every key, how it is written: errors show it."""
 
 
+class FilePort(msgspec.Struct, frozen=True, kw_only=True):
+    """A ``[[ports]]`` table."""
+
+    device: str
+    segment: str
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole host file."""
+
+    vtep: Vtep | None = None
+    segments: tuple[Segment, ...] = ()
+    ports: tuple[FilePort, ...] = ()
+    fdb: tuple[FdbEntry, ...] = ()
+
+
 def load(path: str | Path) -> HostState:
     """Return what the host file at ``path`` asks for, MAC addresses in lower case, everything in the file's order.
 
     Raises ConfigError, one line ``FILE: FIELD: what is wrong with VALUE; the cure``, for the first thing that cannot
     be. Whether the devices and addresses exist on this host is not asked here.
     """
-    state = tomlfile.load(path, HostState, EXAMPLES)
+    file = tomlfile.load(path, File, EXAMPLES)
+    ports = tuple(Port(device=port.device, segment=port.segment) for port in file.ports)
+    state = HostState(vtep=file.vtep, segments=file.segments, ports=ports, fdb=file.fdb)
     if state.vtep is None:
         raise ConfigError(f"{path}: vtep: is missing; write [vtep] and, under it, {EXAMPLES['local']}")
     for field, what in problems(state):
@@ -71,7 +89,7 @@ def dump(state: HostState) -> str:
     tables = [
         _table("[vtep]", state.vtep),
         *(_table("[[segments]]", segment) for segment in state.segments),
-        *(_table("[[ports]]", port) for port in state.ports),
+        *(_table("[[ports]]", FilePort(device=port.device, segment=port.segment)) for port in state.ports),
         *(_table("[[fdb]]", entry) for entry in state.fdb),
     ]
     return "\n".join(tables)

@@ -3,10 +3,10 @@
  * This file contains the access side: what happens to a frame that a port gives us.
  *
  *   1. access_fast    IPv4 or IPv6, untagged, and this pair of MACs was seen less than a second ago: straight on.
- *   2. access_slow    otherwise: whose port, strip a VLAN tag, check and learn the source, look the destination up:
+ *   2. access_slow    otherwise: whose port, which VLAN, check and learn the source, look the destination up:
  *        3. flood           group MAC, or nobody knows it
  *        4. to_port         it is here: hand it over (and remember the answer)
- *        5. to_remote       it is behind a remote: wrap and send (and remember), or let the VXLAN device send
+ *        5. to_tunnel       it is behind a remote: wrap and send (and remember), or let the VXLAN device send
  */
 #ifndef VXNET_ACCESS_H
 #define VXNET_ACCESS_H
@@ -21,11 +21,6 @@
  * So every so often one frame of a flow takes the slow path, which makes the kernel confirm the neighbour.
  */
 #define NEIGHBOUR_CONFIRM (15 * 1000000000LL)
-
-static __always_inline int is_ip(__be16 type)
-{
-	return type == bpf_htons(ETH_P_IP) || type == bpf_htons(ETH_P_IPV6);
-}
 
 static __always_inline int hand_over(struct __sk_buff *skb, __u32 ifindex, __u32 peer)
 {
@@ -63,7 +58,10 @@ static __always_inline int access_fast(struct __sk_buff *skb)
 	return bpf_redirect(flow->ifindex, 0);
 }
 
-/* Remember the answer for this pair of MACs, and wrap if it is behind a remote. Returns 0, or -1: take the slow path. */
+/*
+ * Remember the answer for this pair of MACs, and wrap if it is behind a remote. For frames that come and go without a
+ * tag. Returns the ifindex to send it to, or -1: take the slow path.
+ */
 static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct place *to)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -72,11 +70,12 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	struct tx_flow *flow;
 	struct inner inner;
 	struct member *m;
+	struct state *s;
 	struct vtep *v;
 	__u64 now;
 
-	v = bpf_map_lookup_elem(&vtep, &zero);
-	if (!to || !v || data + ETH_HLEN > end || !is_ip(skb->protocol))
+	s = bpf_map_lookup_elem(&state, &zero);
+	if (!to || !s || data + ETH_HLEN > end || !is_ip(skb->protocol))
 		return -1;
 	m = bpf_map_lookup_elem(&members, &to->member);
 	if (!m)
@@ -91,7 +90,7 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 		flow->confirmed = now;
 	__builtin_memset(&flow->key, 0, sizeof(flow->key));	/* empty until all of it is written */
 	flow->checked = now;
-	flow->epoch = v->epoch;
+	flow->epoch = s->epoch;
 	flow->moves = *moved;
 	flow->domain = m->domain;
 	flow->from = from;
@@ -100,10 +99,11 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 		flow->ifindex = m->ifindex;
 		flow->flags = FLOW_LOCAL | (m->flags & MEMBER_PEER ? FLOW_PEER : 0);
 		flow->key = key;
-		return 0;
+		return m->ifindex;
 	}
 	flow->flags = 0;
-	if (!parse_inner(skb, &inner) || skb->len + IP_OVERHEAD > 65535 || prepare(skb, v, m, &to->remote, flow) ||
+	v = bpf_map_lookup_elem(&vteps, &m->dstport);
+	if (!v || !parse_inner(skb, &inner) || skb->len + IP_OVERHEAD > 65535 || prepare(skb, v, m, &to->remote, flow) ||
 	    wire_length(skb, &inner) > flow->mtu)
 		return -1;
 	__builtin_memcpy(flow->wire.dst, key.dst, 2 * MAC_LEN);
@@ -112,66 +112,79 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 		flow->confirmed = now;
 		return -1;
 	}
-	return wrap(skb, flow, &inner);
+	return wrap(skb, flow, &inner) ? -1 : (int)flow->ifindex;
 }
 
-static __always_inline int to_port(struct __sk_buff *skb, __u32 from, struct place *to, const struct member *port)
+static __always_inline int to_port(struct __sk_buff *skb, const struct frame *f, struct place *to,
+				   const struct member *port)
 {
 	__u32 ifindex = port->ifindex, peer = port->flags & MEMBER_PEER;
+	int vid = vlan_out(to->member, port, f->vlan);
 
-	if (to->member == from)
+	if (to->member == f->from)
 		return drop(DROP_SAME_PORT);
-	count_tx(to->member, skb->len);
-	if (!skb->vlan_present)
-		open_tx_flow(skb, from, to);
+	if (vid == NOT_IN_VLAN)
+		return drop(DROP_VLAN_FILTERED);
+	if (put_tag(skb, vid, f->tag.priority))
+		return drop(DROP_SEND_FAILED);
+	count_tx(to->member, bytes_with(skb->len, vid));
+	if (!vid && !f->tag.vid)
+		open_tx_flow(skb, f->from, to);
 	return hand_over(skb, ifindex, peer);
 }
 
-static __always_inline int to_remote(struct __sk_buff *skb, const struct vtep *v, __u32 from, struct place *to,
+static __always_inline int to_tunnel(struct __sk_buff *skb, const struct frame *f, struct place *to,
 				     const struct member *tunnel)
 {
-	__u32 bytes = skb->len, overlay = v->overlay, underlay = v->underlay;
+	struct vtep *v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
+	int vid = vlan_out(to->member, tunnel, f->vlan), ifindex;
+	__u32 bytes = skb->len, overlay;
 	struct inner inner = {};
 
+	if (vid == NOT_IN_VLAN)
+		return drop(DROP_VLAN_FILTERED);
+	if (!v)
+		return drop(DROP_NO_PORT);
+	overlay = v->overlay;
 	if (is_ip(skb->protocol))
 		parse_inner(skb, &inner);
-	if (wire_length(skb, &inner) > v->mtu)
+	if (!fits(v, tunnel, bytes_with(wire_length(skb, &inner), vid)))
 		return drop(DROP_TOO_BIG);
-	if (is_ip(skb->protocol) && !open_tx_flow(skb, from, to)) {
-		count_tx(to->member, bytes);
-		return bpf_redirect(underlay, 0);
+	if (is_ip(skb->protocol) && !vid && !f->tag.vid) {
+		ifindex = open_tx_flow(skb, f->from, to);
+		if (ifindex >= 0) {
+			count_tx(to->member, bytes);
+			return bpf_redirect(ifindex, 0);
+		}
 	}
-	if (set_tunnel(skb, tunnel, &to->remote))
-		return drop(DROP_SEND_FAILED);
-	count_tx(to->member, bytes);
-	return bpf_redirect(overlay, 0);
+	return to_overlay(skb, f, to, tunnel, overlay, vid);
 }
 
 static __noinline int access_slow(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex, zero = 0, *slot, from;
+	__u32 ifindex = skb->ifindex, *slot;
 	struct place here = {}, there = {};
 	struct member *port, *target;
+	__u8 dst[MAC_LEN], src[MAC_LEN];
+	struct frame f = {};
 	void *data, *end;
 	struct domain *d;
-	struct vtep *v;
-	__u8 dst[MAC_LEN], src[MAC_LEN];
-	__u32 too_big;
+	int vlan;
 
-	v = bpf_map_lookup_elem(&vtep, &zero);
 	slot = bpf_map_lookup_elem(&ports, &ifindex);
-	if (!v || !slot)
+	if (!slot)
 		return TC_ACT_UNSPEC;	/* a port no more: its device was taken to another network namespace */
-	from = *slot;
-	port = bpf_map_lookup_elem(&members, &from);
+	f.from = *slot;
+	port = bpf_map_lookup_elem(&members, &f.from);
 	if (!port || port->kind != MEMBER_PORT)
 		return drop(DROP_NO_PORT);
-	d = bpf_map_lookup_elem(&domains, &port->domain);
+	f.domain = port->domain;
+	d = bpf_map_lookup_elem(&domains, &f.domain);
 	if (!d || !d->used)
 		return drop(DROP_NO_PORT);
-	count_rx(from, skb->len);
+	count_rx(f.from, bytes_with(skb->len, d->flags & DOMAIN_BRIDGE && skb->vlan_present));
 
-	if (skb->vlan_present && bpf_skb_vlan_pop(skb))
+	if (strip_tag(skb, &f.tag))
 		return drop(DROP_VLAN_TAG);
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
@@ -181,29 +194,33 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	__builtin_memcpy(src, data + MAC_LEN, MAC_LEN);
 	if (is_group(src) || is_zero(src))
 		return drop(DROP_BAD_SOURCE);
-	if (skb->vlan_present || skb->protocol == bpf_htons(ETH_P_8021Q) || skb->protocol == bpf_htons(ETH_P_8021AD))
-		return drop(DROP_VLAN_TAG);
-	here.member = from;
-	learn(port->domain, src, &here);
+	if (d->flags & DOMAIN_BRIDGE) {
+		vlan = vlan_in(f.from, port, f.tag.vid);
+		if (vlan == NOT_IN_VLAN)
+			return drop(DROP_VLAN_FILTERED);
+		if (is_link_local(dst) && !(d->flags & DOMAIN_BPDU))
+			return drop(DROP_LINK_LOCAL);
+		f.vlan = vlan;
+	} else {
+		/* One tag comes off and is forgotten. */
+		if (is_tagged(skb))
+			return drop(DROP_VLAN_TAG);
+		f.tag.vid = f.tag.priority = 0;
+	}
+	here.member = f.from;
+	learn(f.domain, f.vlan, src, &here);
 
 	if (!is_group(dst)) {
-		switch (find(port->domain, d, dst, &there, &target)) {
+		switch (find(f.domain, d, f.vlan, dst, &there, &target)) {
 		case MEMBER_PORT:
-			return to_port(skb, from, &there, target);
+			return to_port(skb, &f, &there, target);
 		case MEMBER_TUNNEL:
-			return to_remote(skb, v, from, &there, target);
+			return to_tunnel(skb, &f, &there, target);
 		default:
 			break;
 		}
 	}
-	{
-		struct inner inner = {};
-
-		if (is_ip(skb->protocol))
-			parse_inner(skb, &inner);
-		too_big = wire_length(skb, &inner) > v->mtu;
-	}
-	return flood_frame(skb, port->domain, d, from, v->overlay, 1, too_big);
+	return flood_frame(skb, &f, d);
 }
 
 #endif

@@ -17,9 +17,11 @@ DROP(8, TRUNCATED, "truncated", "a VXLAN packet too short for its headers and on
 DROP(9, TOO_BIG, "too-big", "the encapsulated packet does not fit the underlay's MTU, and a VTEP never fragments")
 DROP(10, NO_PORT, "no-port", "the device or the destination is being detached from its segment")
 DROP(11, SEND_FAILED, "send-failed", "the kernel refused the packet: device down, no route to the remote, or no memory")
-/* From here on the kernel counts too, and Python reads it there: vxnet/datapath/dropped.py. */
+/* The next five the kernel counts too, and Python reads it there: vxnet/datapath/dropped.py. */
 DROP(12, BAD_CHECKSUM, "bad-checksum", "the outer IP header's or the outer UDP checksum is wrong")
 DROP(13, INNER_TRUNCATED, "inner-truncated", "a VXLAN packet whose frame ends inside its IP header")
 DROP(14, CONGESTION_MARK, "congestion-mark", "the packet is marked (CE), and its frame can carry no mark (RFC 6040, section 4.2)")
 DROP(15, KERNEL_SEND, "kernel-send", "a copy that the kernel's VXLAN device could not send, for want of a route for example")
 DROP(16, KERNEL_RECEIVE, "kernel-receive", "a packet that the kernel's VXLAN device could not take, with a full queue for example")
+DROP(17, VLAN_FILTERED, "vlan-filtered", "the port or tunnel is not in the VLAN of the frame (IEEE 802.1Q, 8.6.2 and 8.6.4)")
+DROP(18, LINK_LOCAL, "link-local", "the destination is 01:80:c2:00:00:00-0f, which a bridge keeps to the link (IEEE 802.1Q, 8.6.3)")

@@ -51,10 +51,10 @@ static __always_inline void taught_one_less(const struct place *at)
 		__sync_fetch_and_add(n, -1);
 }
 
-/* Learn that mac is at place (rule 2). Not inlined: it needs the stack for itself. */
-static __noinline int learn(__u32 domain, const __u8 *mac, const struct place *at)
+/* Learn that mac, in this VLAN, is at place (rule 2). Not inlined: it needs the stack for itself. */
+static __noinline int learn(__u32 domain, __u32 vlan, const __u8 *mac, const struct place *at)
 {
-	struct fdb_key key = { .domain = domain };
+	struct fdb_key key = { .domain = domain, .vlan = vlan };
 	struct fdb_entry *e, new = {};
 	struct domain *d;
 	struct place old;
@@ -98,10 +98,10 @@ static __noinline int learn(__u32 domain, const __u8 *mac, const struct place *a
 }
 
 /* Where is mac? Returns its member's kind and fills place, or MEMBER_FREE if nobody knows. */
-static __always_inline enum member_kind find(__u32 domain, const struct domain *d, const __u8 *mac, struct place *at,
-					     struct member **member)
+static __always_inline enum member_kind find(__u32 domain, const struct domain *d, __u32 vlan, const __u8 *mac,
+					     struct place *at, struct member **member)
 {
-	struct fdb_key key = { .domain = domain };
+	struct fdb_key key = { .domain = domain, .vlan = vlan };
 	struct fdb_entry *e;
 
 	__builtin_memcpy(key.mac, mac, MAC_LEN);

@@ -9,15 +9,20 @@
 struct flood_run {
 	struct __sk_buff *skb;
 	struct flood_key key;
-	__u32 from;		/* the member the frame came from gets no copy */
-	__u32 to_tunnels;	/* 0: the frame came from the underlay and never goes back there */
-	__u32 too_big;		/* 1: it does not fit the underlay */
-	__u32 overlay;
+	__u32 from;		/* gets no copy: a tunnel's remotes neither (rule 3) */
+	__u32 vlan;
+	__u32 priority;
+	__u32 length;		/* of the outer packet */
 	__u32 bytes;
 	__u32 sent;		/* flags, not counts: the verifier would follow every value a count can take */
-	__u32 stuck;		/* too big, and there was a tunnel it should have gone to */
+	__u32 stuck;		/* too big for a tunnel it should have gone to */
 	__u32 failed;
 };
+
+static __always_inline int fits(const struct vtep *v, const struct member *tunnel, __u32 length)
+{
+	return !v->mtu || length <= v->mtu || !(tunnel->flags & MEMBER_DF);
+}
 
 static long flood_one(__u32 index, void *arg)
 {
@@ -25,7 +30,9 @@ static long flood_one(__u32 index, void *arg)
 	struct flood_key key = run->key;
 	struct member *m;
 	struct place *to;
+	struct vtep *v;
 	__u32 ifindex;
+	int vid;
 
 	key.index = index;
 	to = bpf_map_lookup_elem(&flood, &key);
@@ -34,10 +41,14 @@ static long flood_one(__u32 index, void *arg)
 	m = bpf_map_lookup_elem(&members, &to->member);
 	if (!m || m->domain != key.domain)
 		return 0;
+	vid = vlan_out(to->member, m, run->vlan);
+	if (vid == NOT_IN_VLAN)
+		return 0;
 	if (m->kind == MEMBER_TUNNEL) {
-		if (!run->to_tunnels)
+		v = bpf_map_lookup_elem(&vteps, &m->dstport);
+		if (!v)
 			return 0;
-		if (run->too_big) {
+		if (!fits(v, m, bytes_with(run->length, vid))) {
 			run->stuck = 1;
 			return 0;
 		}
@@ -45,34 +56,36 @@ static long flood_one(__u32 index, void *arg)
 			run->failed = 1;
 			return 0;
 		}
-		ifindex = run->overlay;
+		ifindex = v->overlay;
 	} else {
 		ifindex = m->ifindex;
 	}
-	if (bpf_clone_redirect(run->skb, ifindex, 0) < 0) {
+	if (put_tag(run->skb, vid, run->priority) || bpf_clone_redirect(run->skb, ifindex, 0) < 0) {
 		run->failed = 1;
 		return 0;
 	}
-	count_tx(to->member, run->bytes);
+	count_tx(to->member, bytes_with(run->bytes, vid));
 	run->sent = 1;
 	return 0;
 }
 
 /* Returns the action for the frame itself, of which only the copies travel on. */
-static __always_inline int flood_frame(struct __sk_buff *skb, __u32 domain, const struct domain *d, __u32 from,
-				       __u32 overlay, __u32 to_tunnels, __u32 too_big)
+static __always_inline int flood_frame(struct __sk_buff *skb, const struct frame *f, const struct domain *d)
 {
 	struct flood_run run = {
 		.skb = skb,
-		.from = from,
-		.to_tunnels = to_tunnels,
-		.too_big = too_big,
-		.overlay = overlay,
+		.from = f->from,
+		.vlan = f->vlan,
+		.priority = f->tag.priority,
 		.bytes = skb->len,
 	};
 	__u64 list = *(const volatile __u64 *)&d->flood_version;	/* version and count together */
+	struct inner inner = {};
 
-	run.key.domain = domain;
+	if (is_ip(skb->protocol))
+		parse_inner(skb, &inner);
+	run.length = wire_length(skb, &inner);
+	run.key.domain = f->domain;
 	run.key.version = (__u32)list;
 	bpf_loop(list >> 32, flood_one, &run, 0);
 	if (run.stuck)

@@ -34,26 +34,26 @@ static __always_inline int same_tx_key(const struct tx_flow_key *a, const struct
 
 static __always_inline struct rx_flow *rx_slot(const struct rx_flow_key *key)
 {
-	const __u32 *w = (const __u32 *)key;
-	__u32 slot = flow_slot((__u64)w[0] << 32 | w[1], ((__u64)w[2] << 32 | w[3]) + w[4]);
+	const __u64 *w = (const __u64 *)key;
+	__u32 slot = flow_slot(w[0] + w[1], w[2] + w[3]);
 
 	return bpf_map_lookup_elem(&rx_flows, &slot);
 }
 
 static __always_inline int same_rx_key(const struct rx_flow_key *a, const struct rx_flow_key *b)
 {
-	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
 
-	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3] && x[4] == y[4];
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
 }
 
 /* No change of the desired state or of the routes since (epoch), no MAC moved in the domain (moves), and not too old. */
 static __always_inline int holds(__u32 epoch, __u32 flow_moves, __u32 domain, __u64 checked)
 {
 	__u32 zero = 0, *moved = bpf_map_lookup_elem(&moves, &domain);
-	struct vtep *v = bpf_map_lookup_elem(&vtep, &zero);
+	struct state *s = bpf_map_lookup_elem(&state, &zero);
 
-	return moved && v && epoch == v->epoch && flow_moves == *moved &&
+	return moved && s && epoch == s->epoch && flow_moves == *moved &&
 	       (__s64)(bpf_ktime_get_coarse_ns() - checked) <= FLOW_TRUST;
 }
 

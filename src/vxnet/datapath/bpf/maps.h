@@ -12,15 +12,33 @@
 #define MAX_MEMBERS 65536
 #define MAX_FDB (1 << 20)
 
+#define MAX_VTEPS 64
+
 #define MAX_DROP_REASONS 64
 
-/* vtep[0]: this host's tunnel endpoint */
+/* ifindex of a VXLAN device -> its UDP port */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_VTEPS);
+	__type(key, __u32);
+	__type(value, __u32);
+} overlays SEC(".maps");
+
+/* state[0]: what belongs to the whole switch */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
+	__type(value, struct state);
+} state SEC(".maps");
+
+/* UDP port -> the VTEP there */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_VTEPS);
+	__type(key, __u32);
 	__type(value, struct vtep);
-} vtep SEC(".maps");
+} vteps SEC(".maps");
 
 /* domain -> its settings */
 struct {
@@ -54,6 +72,15 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } ports SEC(".maps");
+
+/* member -> the VLANs of a trunk that has not all of them */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_MEMBERS);
+	__type(key, __u32);
+	__type(value, struct vlan_set);
+} trunks SEC(".maps");
 
 /* (VNI, local, remote) of a packet from the underlay -> the tunnel (member) it came through */
 struct {

@@ -74,6 +74,22 @@ static __always_inline int same_address(const struct address *a, const struct ad
 	       a->word[3] == b->word[3];
 }
 
+static __always_inline int is_ip(__be16 type)
+{
+	return type == bpf_htons(ETH_P_IP) || type == bpf_htons(ETH_P_IPV6);
+}
+
+static __always_inline int is_tagged(const struct __sk_buff *skb)
+{
+	return skb->vlan_present || skb->protocol == bpf_htons(ETH_P_8021Q) || skb->protocol == bpf_htons(ETH_P_8021AD);
+}
+
+/* 01:80:c2:00:00:00-0f: spanning tree, pause, LACP, LLDP ... (IEEE 802.1Q, 8.6.3) */
+static __always_inline int is_link_local(const __u8 *mac)
+{
+	return mac[0] == 0x01 && mac[1] == 0x80 && mac[2] == 0xc2 && !mac[3] && !mac[4] && !(mac[5] & 0xf0);
+}
+
 static __always_inline int has_ports(__u8 protocol)
 {
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;

@@ -32,22 +32,26 @@ struct place {
 	struct address remote;
 };
 
-/* The one VTEP of this daemon. */
-struct vtep {
-	struct address local;
-	__u32 underlay;		/* ifindex of the device that holds local */
-	__u32 overlay;		/* ifindex of the kernel's VXLAN device: the slow path */
-	__u32 mtu;		/* of the underlay device */
+/* What belongs to all of one daemon's switch. */
+struct state {
+	__u32 layout;		/* of who made these maps (layout.py): another one cannot read them */
 	__u32 epoch;		/* cached flows of another epoch are void; Python adds 1 after each change */
-	__u16 dstport;		/* host byte order */
-	__u16 layout;		/* LAYOUT_VERSION of who wrote this */
 	__u32 domains_high;	/* slots of domains and members from here on have never been used */
 	__u32 members_high;
 };
 
-#define LAYOUT_VERSION 1
+/* A UDP port that packets come to and leave from, and the kernel's VXLAN device there: the slow path. */
+struct vtep {
+	struct address local;	/* zero: any address of this host; then underlay and mtu are zero as well */
+	__u32 underlay;		/* ifindex of the device that holds local */
+	__u32 overlay;		/* ifindex of the VXLAN device */
+	__u32 mtu;		/* of the underlay device */
+	__u32 dstport;		/* host byte order */
+};
 
 #define DOMAIN_LEARNING 1
+#define DOMAIN_BRIDGE 2		/* VLANs inside: see vlan.h. Else a segment, where frames have no tags (RFC 7348, section 6.1) */
+#define DOMAIN_BPDU 4		/* a bridge that forwards what is for the link alone */
 
 struct domain {
 	__u64 ageing;		/* ns; 0: learned entries live for ever */
@@ -69,20 +73,47 @@ enum member_kind { MEMBER_FREE = 0, MEMBER_PORT = 1, MEMBER_TUNNEL = 2 };
  */
 #define MEMBER_PEER 1
 
+#define MEMBER_INTERNAL 2	/* a port whose device vxnet made */
+
+/* Of a tunnel. */
+#define MEMBER_DF 4		/* outer packets are not to be fragmented */
+#define MEMBER_CSUM 8		/* the outer UDP checksum is computed: by the slow path alone */
+#define MEMBER_TTL_INHERIT 16	/* TTL and TOS of the inner packet: by the slow path alone */
+#define MEMBER_TOS_INHERIT 32
+#define MEMBER_SOME_VLANS 64	/* a trunk that has not all VLANs: which, says the map `trunks` */
+#define MEMBER_SLOW (MEMBER_CSUM | MEMBER_TTL_INHERIT | MEMBER_TOS_INHERIT)
+
+/* Which VLANs of a bridge a member is in. */
+enum vlan_mode { VLAN_TRUNK = 0, VLAN_ACCESS = 1, VLAN_NATIVE_TAGGED = 2, VLAN_NATIVE_UNTAGGED = 3 };
+
 struct member {
 	__u32 kind;
 	__u32 domain;
 	__u32 ifindex;		/* of a port */
 	__u32 flags;
-	__u32 vni;		/* of a tunnel, from here on */
-	struct address local;
+	__u16 vlan_mode;
+	__u16 tag;
+	__u32 vni;		/* of a tunnel, from here on: what it takes, or ANY_VNI ... */
+	__u32 vni_out;		/* ... and what it sends */
+	__u32 dstport;
+	__u32 ttl;
+	__u32 tos;
+	struct address local;	/* zero: any */
+	struct address remote;	/* zero: any, or those of a flood list */
 	struct address group;	/* zero: none */
-	char name[16];		/* of a port's device */
+	char name[NAME_LEN];	/* a port's device, or what a tunnel is called */
+};
+
+#define VLANS 4096
+
+/* A set of VLANs. */
+struct vlan_set {
+	__u64 word[VLANS / 64];
 };
 
 struct fdb_key {
 	__u32 domain;
-	__u16 vlan;		/* 0: the segment has no VLANs inside */
+	__u16 vlan;		/* 0 in a segment, which has no VLANs inside */
 	__u8 mac[MAC_LEN];
 };
 
@@ -101,16 +132,18 @@ struct flood_key {
 };
 
 /*
- * Whose is a packet from the underlay? Asked with the sender's address first, then with remote zero: anybody. An entry
- * for ANY_VNI, which no packet can have, says that local is a group of ours.
+ * Whose is a packet from the underlay? A tunnel may leave open which VNI (ANY_VNI), which remote (zero) and which of our
+ * addresses (zero); the most particular entry decides (underlay.h). An entry for LISTENING, which no packet can have,
+ * says that we receive at local, a group or another address than the VTEP's.
  */
 #define ANY_VNI (1 << 24)
+#define LISTENING 16777217
 
 struct arrival_key {
 	__u32 vni;
 	__u32 dstport;
-	struct address local;	/* the packet's destination: the VTEP's address or a group */
-	struct address remote;
+	struct address local;	/* the packet's destination */
+	struct address remote;	/* its source */
 };
 
 struct traffic {
@@ -184,17 +217,19 @@ struct tx_flow {
 	};
 };
 
-/* Only packets to the VTEP's own address and port are looked up here, so neither needs to be in the key. */
 struct rx_flow_key {
 	__be32 vni;		/* the header's last word: VNI and reserved byte; another byte there is another flow */
 	__be32 remote;
+	__be32 local;
+	__be16 dport;
+	__u16 unused;
 	__u8 dst[MAC_LEN];
 	__u8 src[MAC_LEN];
+	__u32 unused2;
 };
 
 struct rx_flow {
 	struct rx_flow_key key;
-	__u32 unused;
 	__u64 checked;
 	__u32 epoch;
 	__u32 moves;

@@ -12,9 +12,11 @@
 
 #include "counters.h"
 #include "parse.h"
+#include "vlan.h"
 
-#define TTL 64
 #define VXLAN_I_FLAG bpf_htonl(0x08000000)	/* RFC 7348, section 5: the VNI is valid; all else zero on send */
+
+#define FIB_LOOKUP_SRC (1U << 4)	/* since Linux 6.7; older kernels refuse it, and the frame takes the slow path */
 
 /* Since Linux 6.3; older kernels refuse them, and the frame takes the slow path. */
 #define ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
@@ -42,6 +44,7 @@ static __always_inline __be16 fold(__u32 sum)
 static __always_inline int prepare(struct __sk_buff *skb, const struct vtep *v, const struct member *tunnel,
 				   const struct address *remote, struct tx_flow *flow)
 {
+	__u32 any_source = !tunnel->local.word[3];
 	struct bpf_fib_lookup fib = {
 		.family = 2,	/* AF_INET */
 		.l4_protocol = IPPROTO_UDP,
@@ -54,26 +57,28 @@ static __always_inline int prepare(struct __sk_buff *skb, const struct vtep *v, 
 	const __be16 *half = (const __be16 *)&w->version_ihl;
 	__u32 sum = 0;
 
-	if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS ||
-	    fib.ifindex != v->underlay)
+	if (tunnel->flags & MEMBER_SLOW)
+		return -1;
+	if (bpf_fib_lookup(skb, &fib, sizeof(fib), any_source ? FIB_LOOKUP_SRC : 0) != BPF_FIB_LKUP_RET_SUCCESS ||
+	    (v->underlay && fib.ifindex != v->underlay))
 		return -1;
 	__builtin_memcpy(w->outer_dst, fib.dmac, MAC_LEN);
 	__builtin_memcpy(w->outer_src, fib.smac, MAC_LEN);
 	w->outer_type = bpf_htons(ETH_P_IP);
 	w->version_ihl = 0x45;
-	w->tos = 0;
+	w->tos = tunnel->tos;
 	w->total_length = 0;
 	w->id = 0;
-	w->fragment = IP_DF;
-	w->ttl = TTL;
+	w->fragment = tunnel->flags & MEMBER_DF ? IP_DF : 0;
+	w->ttl = tunnel->ttl;
 	w->protocol = IPPROTO_UDP;
 	w->ip_checksum = 0;
-	w->saddr = tunnel->local.word[3];
+	w->saddr = fib.ipv4_src;
 	w->daddr = remote->word[3];
 	w->dport = bpf_htons(v->dstport);
 	w->udp_checksum = 0;
 	w->vxlan_flags = VXLAN_I_FLAG;
-	w->vxlan_vni = bpf_htonl(tunnel->vni << 8);
+	w->vxlan_vni = bpf_htonl(tunnel->vni_out << 8);
 #pragma unroll
 	for (int i = 0; i < 10; i++)
 		sum += half[i];
@@ -105,7 +110,7 @@ static __always_inline int wrap(struct __sk_buff *skb, const struct tx_flow *flo
 	for (int i = 0; i < 8; i++)
 		to[i] = flow->words[i];
 	w->total_length = bpf_htons(length);
-	w->tos = ecn;
+	w->tos |= ecn;
 	w->ip_checksum = fold(flow->ip_sum + bpf_htons(length) + bpf_htons(ecn));
 	w->sport = source_port(inner);
 	w->udp_length = bpf_htons(length - sizeof(struct iphdr));
@@ -113,17 +118,54 @@ static __always_inline int wrap(struct __sk_buff *skb, const struct tx_flow *flo
 	return 0;
 }
 
-/* Set the outer header for the kernel's VXLAN device: it resolves the next hop and sends. */
+/* TTL and TOS of the tenant's packet, for tunnels that take them over; of what is not IP nothing is taken. */
+static __always_inline void inherit(struct __sk_buff *skb, const struct member *tunnel, struct bpf_tunnel_key *key)
+{
+	__u8 head[V4_WORDS * 4];
+
+	if (!(tunnel->flags & (MEMBER_TTL_INHERIT | MEMBER_TOS_INHERIT)) ||
+	    bpf_skb_load_bytes(skb, ETH_HLEN, head, sizeof(head)))
+		return;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (tunnel->flags & MEMBER_TTL_INHERIT)
+			key->tunnel_ttl = head[8];
+		if (tunnel->flags & MEMBER_TOS_INHERIT)
+			key->tunnel_tos = head[1] & ~ECN_MASK;
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		if (tunnel->flags & MEMBER_TTL_INHERIT)
+			key->tunnel_ttl = head[7];
+		if (tunnel->flags & MEMBER_TOS_INHERIT)
+			key->tunnel_tos = (head[0] << 4 | head[1] >> 4) & ~ECN_MASK;
+	}
+}
+
+/* Set the outer header for the kernel's VXLAN device: it resolves the next hop and sends. The frame has no tag yet. */
 static __always_inline int set_tunnel(struct __sk_buff *skb, const struct member *tunnel, const struct address *remote)
 {
 	struct bpf_tunnel_key key = {
-		.tunnel_id = tunnel->vni,
+		.tunnel_id = tunnel->vni_out,
 		.remote_ipv4 = bpf_ntohl(remote->word[3]),
 		.local_ipv4 = bpf_ntohl(tunnel->local.word[3]),
-		.tunnel_ttl = TTL,
+		.tunnel_ttl = tunnel->ttl,
+		.tunnel_tos = tunnel->tos,
 	};
+	__u64 flags = (tunnel->flags & MEMBER_CSUM ? 0 : BPF_F_ZERO_CSUM_TX) |
+		      (tunnel->flags & MEMBER_DF ? BPF_F_DONT_FRAGMENT : 0);
 
-	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_ZERO_CSUM_TX | BPF_F_DONT_FRAGMENT);
+	inherit(skb, tunnel, &key);
+	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags);
+}
+
+/* The slow path out: through the kernel's VXLAN device, with this tag inside. */
+static __always_inline int to_overlay(struct __sk_buff *skb, const struct frame *f, struct place *to,
+				      const struct member *tunnel, __u32 overlay, __u32 vid)
+{
+	__u32 bytes = bytes_with(skb->len, vid);
+
+	if (set_tunnel(skb, tunnel, &to->remote) || put_tag(skb, vid, f->tag.priority))
+		return drop(DROP_SEND_FAILED);
+	count_tx(to->member, bytes);
+	return bpf_redirect(overlay, 0);
 }
 
 /*

@@ -9,7 +9,8 @@
  *                     (RFC 7348, section 5: ignored on receipt; the kernel would refuse them); the rest goes on up the
  *                     stack, to the kernel's VXLAN device.
  *   3. overlay        what the VXLAN device made of it: the frame alone, its VNI and addresses beside it. Check, learn,
- *                     deliver or flood to ports; never back to the underlay (rule 3).
+ *                     deliver or flood to the other members: never back into its own tunnel (rule 3), which is all of a
+ *                     segment's underlay side, but on into other tunnels of a bridge.
  *
  * Packets that are none of our business get TC_ACT_UNSPEC: other programs on the device, and the host, see them untouched.
  */
@@ -75,6 +76,9 @@ static __always_inline void rx_key(struct rx_flow_key *key, const struct wire *w
 {
 	key->vni = w->vxlan_vni;
 	key->remote = w->saddr;
+	key->local = w->daddr;
+	key->dport = w->dport;
+	key->unused = key->unused2 = 0;
 	__builtin_memcpy(key->dst, w->dst, 2 * MAC_LEN);
 }
 
@@ -82,17 +86,15 @@ static __always_inline void rx_key(struct rx_flow_key *key, const struct wire *w
 static __always_inline int underlay_fast(struct __sk_buff *skb)
 {
 	struct wire *w = (void *)(long)skb->data;
-	__u32 zero = 0, bytes = skb->len - OUTER_LEN;
+	__u32 bytes = skb->len - OUTER_LEN;
 	struct rx_flow_key key;
 	struct rx_flow *flow;
-	struct vtep *v;
 
 	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->pkt_type != PACKET_HOST ||
 	    (void *)(w + 1) > (void *)(long)skb->data_end)
 		return -2;
-	v = bpf_map_lookup_elem(&vtep, &zero);
-	if (!v || w->dport != bpf_htons(v->dstport) || w->daddr != v->local.word[3] || !plain(w) || !is_ip(w->type) ||
-	    !lengths_agree(skb, w) || !(w->vxlan_flags & VXLAN_I_FLAG) || !ecn_agrees(skb, w))
+	if (!plain(w) || !is_ip(w->type) || !lengths_agree(skb, w) || !(w->vxlan_flags & VXLAN_I_FLAG) ||
+	    !ecn_agrees(skb, w))
 		return -2;
 	rx_key(&key, w);
 	flow = rx_slot(&key);
@@ -107,16 +109,38 @@ static __always_inline int underlay_fast(struct __sk_buff *skb)
 	return flow->flags & FLOW_PEER ? bpf_redirect_peer(flow->ifindex, 0) : bpf_redirect(flow->ifindex, 0);
 }
 
-/* The tunnel a packet came through: by the sender's address first, then by nobody's in particular. */
-static __always_inline __u32 *arrival(__u32 vni, __u32 dstport, struct address local, struct address remote)
+/*
+ * The tunnel (member) a packet came through, or 0. The one that asks for this VNI comes before one that takes any, then the
+ * one that names the remote, then the one that names our address.
+ */
+static __noinline __u32 arrival(const struct arrival_key *packet)
 {
-	struct arrival_key key = { .vni = vni, .dstport = dstport, .local = local, .remote = remote };
-	__u32 *slot = bpf_map_lookup_elem(&arrivals, &key);
+	struct arrival_key key;
+	__u32 *slot;
 
-	if (slot)
-		return slot;
-	__builtin_memset(&key.remote, 0, sizeof(key.remote));
-	return bpf_map_lookup_elem(&arrivals, &key);
+	if (!packet)
+		return 0;
+	for (int i = 0; i < 8; i++) {
+		key = *packet;
+		if (i & 4)
+			key.vni = ANY_VNI;
+		if (i & 2)
+			__builtin_memset(&key.remote, 0, sizeof(key.remote));
+		if (i & 1)
+			__builtin_memset(&key.local, 0, sizeof(key.local));
+		slot = bpf_map_lookup_elem(&arrivals, &key);
+		if (slot)
+			return *slot;
+	}
+	return 0;
+}
+
+/* Do we receive at this address, besides the VTEP's own: a group, or, where the VTEP has none, any of this host's? */
+static __always_inline int listening(const struct vtep *v, struct address local)
+{
+	struct arrival_key key = { .vni = LISTENING, .dstport = v->dstport, .local = local };
+
+	return bpf_map_lookup_elem(&arrivals, &key) != 0;
 }
 
 /* A source the kernel would not take from the wire either: none, 127/8, a group, the broadcast address. */
@@ -136,10 +160,11 @@ static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 	struct rx_flow_key key;
 	struct rx_flow *flow;
 	__u32 zero = 0, bytes = skb->len - OUTER_LEN, *moved;
-	struct vtep *v = bpf_map_lookup_elem(&vtep, &zero);
+	struct state *s = bpf_map_lookup_elem(&state, &zero);
 	struct domain *d;
+	int vlan;
 
-	if (!v || (void *)(w + 1) > (void *)(long)skb->data_end)
+	if (!s || (void *)(w + 1) > (void *)(long)skb->data_end)
 		return -2;
 	if (is_group(w->dst) || is_group(w->src) || is_zero(w->src) || same_mac(w->dst, w->src))
 		return -2;
@@ -148,21 +173,23 @@ static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 	tunnel = bpf_map_lookup_elem(&members, &from);
 	if (!tunnel)
 		return -2;
+	vlan = vlan_in(from, tunnel, 0);
 	d = bpf_map_lookup_elem(&domains, &tunnel->domain);
 	moved = bpf_map_lookup_elem(&moves, &tunnel->domain);
-	if (!d || !moved || find(tunnel->domain, d, w->dst, &there, &port) != MEMBER_PORT)
+	if (vlan == NOT_IN_VLAN || !d || !moved || find(tunnel->domain, d, vlan, w->dst, &there, &port) != MEMBER_PORT ||
+	    vlan_out(there.member, port, vlan))
 		return -2;
 	if (!gso_bears_unwrapping(skb, w->type, port->flags & MEMBER_PEER))
 		return -2;
 	rx_key(&key, w);
 	here.remote = mapped(key.remote);
-	learn(tunnel->domain, w->src, &here);
+	learn(tunnel->domain, vlan, w->src, &here);
 	flow = rx_slot(&key);
 	if (!flow)
 		return -2;
 	flow->key = key;
 	flow->checked = now_ns();
-	flow->epoch = v->epoch;
+	flow->epoch = s->epoch;
 	flow->moves = *moved;
 	flow->domain = tunnel->domain;
 	flow->from = from;
@@ -176,18 +203,23 @@ static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 	return flow->flags & FLOW_PEER ? bpf_redirect_peer(flow->ifindex, 0) : bpf_redirect(flow->ifindex, 0);
 }
 
+/* A group's address. */
+static __always_inline int is_multicast(__be32 ipv4)
+{
+	return (ipv4 & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+}
+
 static __always_inline int underlay_slow(struct __sk_buff *skb)
 {
-	__u32 zero = 0, udp_len, want, *slot, flags, vni, clean_flags, clean_vni;
-	int ours, at_udp = ETH_HLEN + sizeof(struct iphdr), action;
-	struct address local, remote;
+	__u32 udp_len, want, port, slot, flags, vni, clean_flags, clean_vni;
+	int at_udp = ETH_HLEN + sizeof(struct iphdr), action;
+	struct arrival_key key = {};
 	struct vtep *v;
 	struct iphdr *ip;
 	struct wire *w;
 	void *end;
 
-	v = bpf_map_lookup_elem(&vtep, &zero);
-	if (!v || skb->protocol != bpf_htons(ETH_P_IP) ||
+	if (skb->protocol != bpf_htons(ETH_P_IP) ||
 	    (skb->pkt_type != PACKET_HOST && skb->pkt_type != PACKET_MULTICAST))
 		return DECLINE;
 	want = skb->len < WIRE_LEN ? skb->len : WIRE_LEN;
@@ -200,14 +232,16 @@ static __always_inline int underlay_slow(struct __sk_buff *skb)
 	    ip->protocol != IPPROTO_UDP || (ip->frag_off & IP_FRAGMENT))
 		return DECLINE;
 	w = (void *)(long)skb->data;
-	if (((struct udphdr *)(ip + 1))->dest != bpf_htons(v->dstport))
+	port = bpf_ntohs(((struct udphdr *)(ip + 1))->dest);
+	v = bpf_map_lookup_elem(&vteps, &port);
+	if (!v)
 		return DECLINE;
-	local = mapped(ip->daddr);
-	remote = mapped(ip->saddr);
-	ours = same_address(&local, &v->local);
-	if (same_address(&remote, &v->local) || is_martian(ip->saddr))
+	key.dstport = port;
+	key.local = mapped(ip->daddr);
+	key.remote = mapped(ip->saddr);
+	if (is_martian(ip->saddr) || same_address(&key.remote, &v->local) || listening(v, key.remote))
 		return DECLINE;
-	if (!ours && (skb->pkt_type != PACKET_MULTICAST || !arrival(ANY_VNI, v->dstport, local, remote)))
+	if (!same_address(&key.local, &v->local) && !listening(v, key.local))
 		return DECLINE;
 
 	udp_len = bpf_ntohs(((struct udphdr *)(ip + 1))->len);
@@ -218,15 +252,16 @@ static __always_inline int underlay_slow(struct __sk_buff *skb)
 		return drop(DROP_BAD_HEADER);
 	flags = w->vxlan_flags;
 	vni = w->vxlan_vni;
-	slot = arrival(bpf_ntohl(vni) >> 8, v->dstport, local, remote);
+	key.vni = bpf_ntohl(vni) >> 8;
+	slot = arrival(&key);
 	if (!slot)
 		return drop(DROP_UNKNOWN_VNI);
 	if (!ip_header_sound(w) || (w->udp_checksum && short_and_wrong(skb, udp_len)))
 		return drop(DROP_BAD_CHECKSUM);
 
-	if (ours && skb->pkt_type == PACKET_HOST && plain(w) && is_ip(w->type) && lengths_agree(skb, w) &&
-	    ecn_agrees(skb, w)) {
-		action = open_rx_flow(skb, *slot);
+	if (skb->pkt_type == PACKET_HOST && !is_multicast(ip->daddr) && plain(w) && is_ip(w->type) &&
+	    lengths_agree(skb, w) && ecn_agrees(skb, w)) {
+		action = open_rx_flow(skb, slot);
 		if (action != -2)
 			return action;
 	}
@@ -241,32 +276,72 @@ static __always_inline int underlay_slow(struct __sk_buff *skb)
 	return DECLINE;
 }
 
+static __always_inline int overlay_to_port(struct __sk_buff *skb, const struct frame *f, const struct place *to,
+					   const struct member *port)
+{
+	__u32 ifindex = port->ifindex;
+	int vid = vlan_out(to->member, port, f->vlan);
+
+	if (vid == NOT_IN_VLAN)
+		return drop(DROP_VLAN_FILTERED);
+	if (put_tag(skb, vid, f->tag.priority))
+		return drop(DROP_SEND_FAILED);
+	count_tx(to->member, bytes_with(skb->len, vid));
+	return bpf_redirect(ifindex, 0);
+}
+
+/* Out of one tunnel, into another one of the bridge. No flow is opened: all packets of this device would share it. */
+static __always_inline int overlay_to_tunnel(struct __sk_buff *skb, const struct frame *f, struct place *to,
+					     const struct member *tunnel)
+{
+	struct vtep *v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
+	int vid = vlan_out(to->member, tunnel, f->vlan);
+	struct inner inner = {};
+	__u32 overlay;
+
+	if (to->member == f->from)
+		return drop(DROP_SPLIT_HORIZON);
+	if (vid == NOT_IN_VLAN)
+		return drop(DROP_VLAN_FILTERED);
+	if (!v)
+		return drop(DROP_NO_PORT);
+	overlay = v->overlay;
+	if (is_ip(skb->protocol))
+		parse_inner(skb, &inner);
+	if (!fits(v, tunnel, bytes_with(wire_length(skb, &inner), vid)))
+		return drop(DROP_TOO_BIG);
+	return to_overlay(skb, f, to, tunnel, overlay, vid);
+}
+
 static __always_inline int overlay_receive(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct place here = {}, there = {};
-	struct bpf_tunnel_key key = {};
+	struct bpf_tunnel_key tunnel_key = {};
 	struct member *tunnel, *target;
 	__u8 dst[MAC_LEN], src[MAC_LEN];
+	struct arrival_key key = {};
+	__u32 ifindex = skb->ifindex, *port;
+	struct frame f = {};
 	struct domain *d;
-	struct vtep *v;
-	__u32 zero = 0, *slot;
+	int vlan;
 
-	v = bpf_map_lookup_elem(&vtep, &zero);
-	if (!v || bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0))
+	port = bpf_map_lookup_elem(&overlays, &ifindex);
+	if (!port || bpf_skb_get_tunnel_key(skb, &tunnel_key, sizeof(tunnel_key), 0))
 		return drop(DROP_UNKNOWN_VNI);
-	here.remote = mapped(bpf_htonl(key.remote_ipv4));
-	slot = arrival(key.tunnel_id, v->dstport, mapped(bpf_htonl(key.local_ipv4)), here.remote);
-	if (!slot)
+	key.vni = tunnel_key.tunnel_id;
+	key.dstport = *port;
+	key.local = mapped(bpf_htonl(tunnel_key.local_ipv4));
+	key.remote = here.remote = mapped(bpf_htonl(tunnel_key.remote_ipv4));
+	f.from = here.member = arrival(&key);
+	tunnel = bpf_map_lookup_elem(&members, &f.from);
+	if (!f.from || !tunnel || tunnel->kind != MEMBER_TUNNEL)
 		return drop(DROP_UNKNOWN_VNI);
-	here.member = *slot;
-	tunnel = bpf_map_lookup_elem(&members, &here.member);
-	if (!tunnel || tunnel->kind != MEMBER_TUNNEL)
-		return drop(DROP_UNKNOWN_VNI);
-	d = bpf_map_lookup_elem(&domains, &tunnel->domain);
+	f.domain = tunnel->domain;
+	d = bpf_map_lookup_elem(&domains, &f.domain);
 	if (!d || !d->used)
 		return drop(DROP_UNKNOWN_VNI);
-	count_rx(here.member, skb->len + (skb->vlan_present ? VLAN_LEN : 0));
+	count_rx(f.from, bytes_with(skb->len, skb->vlan_present));
 
 	if (data + ETH_HLEN > end)
 		return drop(DROP_TRUNCATED);
@@ -274,22 +349,31 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	__builtin_memcpy(src, data + MAC_LEN, MAC_LEN);
 	if (is_group(src) || is_zero(src))
 		return drop(DROP_BAD_SOURCE);
-	if (skb->vlan_present || skb->protocol == bpf_htons(ETH_P_8021Q) || skb->protocol == bpf_htons(ETH_P_8021AD))
+	if (d->flags & DOMAIN_BRIDGE) {
+		if (strip_tag(skb, &f.tag))
+			return drop(DROP_SEND_FAILED);
+		vlan = vlan_in(f.from, tunnel, f.tag.vid);
+		if (vlan == NOT_IN_VLAN)
+			return drop(DROP_VLAN_FILTERED);
+		if (is_link_local(dst) && !(d->flags & DOMAIN_BPDU))
+			return drop(DROP_LINK_LOCAL);
+		f.vlan = vlan;
+	} else if (is_tagged(skb)) {
 		return drop(DROP_VLAN_TAG);
-	learn(tunnel->domain, src, &here);
+	}
+	learn(f.domain, f.vlan, src, &here);
 
 	if (!is_group(dst)) {
-		switch (find(tunnel->domain, d, dst, &there, &target)) {
+		switch (find(f.domain, d, f.vlan, dst, &there, &target)) {
 		case MEMBER_PORT:
-			count_tx(there.member, skb->len);
-			return bpf_redirect(target->ifindex, 0);
+			return overlay_to_port(skb, &f, &there, target);
 		case MEMBER_TUNNEL:
-			return drop(DROP_SPLIT_HORIZON);
+			return overlay_to_tunnel(skb, &f, &there, target);
 		default:
 			break;
 		}
 	}
-	return flood_frame(skb, tunnel->domain, d, here.member, v->overlay, 0, 0);
+	return flood_frame(skb, &f, d);
 }
 
 #endif

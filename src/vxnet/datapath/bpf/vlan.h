@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains VLANs inside a bridge: which one a frame is in, and who else is.
+ *
+ *   frame from a member     | dst src [8100 tag] type ...       strip_tag: the tag comes off and is remembered
+ *                               |
+ *   1. vlan_in              which VLAN of the bridge: its own tag, or the member's; or not admitted
+ *   2.   (learning and look-up are by VLAN: fdb.h)
+ *   3. vlan_out             for a member it goes to: not in the VLAN, or with which tag
+ *   4. put_tag              the tag, with the priority the frame came with
+ *
+ * A tag lies beside the frame (skb->vlan_tci) when a program sees it: the kernel has taken it out of the frame, of one
+ * that came in a tunnel as well, and puts it back where it leaves.
+ */
+#ifndef VXNET_VLAN_H
+#define VXNET_VLAN_H
+
+#include "maps.h"
+#include "parse.h"
+
+#define VLAN_VID 0x0fff
+#define VLAN_PRIORITY 0xf000	/* priority and drop eligibility (IEEE 802.1Q, 9.6) */
+#define NOT_IN_VLAN (-1)
+
+/* What a frame carries: its VLAN ID or 0, and the rest of the tag. */
+struct tag {
+	__u16 vid;
+	__u16 priority;
+};
+
+/* A frame inside a domain, its tag taken off. */
+struct frame {
+	__u32 from;		/* the member it came from */
+	__u32 domain;
+	__u32 vlan;
+	struct tag tag;		/* what it came with */
+};
+
+/* Take the tag off, if there is one. Returns 0, or non-zero: no memory. */
+static __always_inline int strip_tag(struct __sk_buff *skb, struct tag *tag)
+{
+	tag->vid = tag->priority = 0;
+	if (!skb->vlan_present)
+		return 0;
+	tag->vid = skb->vlan_tci & VLAN_VID;
+	tag->priority = skb->vlan_tci & VLAN_PRIORITY;
+	return bpf_skb_vlan_pop(skb);
+}
+
+/* Let the frame carry vid; 0: no tag. Returns 0, or non-zero: no memory. */
+static __always_inline int put_tag(struct __sk_buff *skb, __u32 vid, __u32 priority)
+{
+	if (skb->vlan_present) {
+		if ((skb->vlan_tci & VLAN_VID) == vid)
+			return 0;
+		if (bpf_skb_vlan_pop(skb))
+			return -1;
+	}
+	return vid ? bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), priority | vid) : 0;
+}
+
+/* The kernel does not count a tag that lies beside the frame. */
+static __always_inline __u32 bytes_with(__u32 bytes, __u32 tag)
+{
+	return bytes + (tag ? VLAN_LEN : 0);
+}
+
+static __always_inline int is_in_trunk(__u32 member, const struct member *m, __u32 vlan)
+{
+	struct vlan_set *set;
+
+	if (!(m->flags & MEMBER_SOME_VLANS))
+		return 1;
+	set = bpf_map_lookup_elem(&trunks, &member);
+	return set && set->word[(vlan & (VLANS - 1)) / 64] >> (vlan & 63) & 1;
+}
+
+/* The VLAN of a frame that came from this member with this VLAN ID (0: untagged), or NOT_IN_VLAN. */
+static __always_inline int vlan_in(__u32 member, const struct member *m, __u32 vid)
+{
+	if (m->vlan_mode == VLAN_ACCESS)
+		return vid ? NOT_IN_VLAN : m->tag;
+	if (m->vlan_mode != VLAN_TRUNK && (!vid || vid == m->tag))
+		return m->tag;
+	return is_in_trunk(member, m, vid) ? (int)vid : NOT_IN_VLAN;
+}
+
+/* The VLAN ID (0: untagged) that a frame of this VLAN gets on its way out to this member, or NOT_IN_VLAN. */
+static __always_inline int vlan_out(__u32 member, const struct member *m, __u32 vlan)
+{
+	if (m->vlan_mode == VLAN_ACCESS)
+		return vlan == m->tag ? 0 : NOT_IN_VLAN;
+	if (m->vlan_mode != VLAN_TRUNK && vlan == m->tag)
+		return m->vlan_mode == VLAN_NATIVE_UNTAGGED ? 0 : (int)vlan;
+	return is_in_trunk(member, m, vlan) ? (int)vlan : NOT_IN_VLAN;
+}
+
+#endif

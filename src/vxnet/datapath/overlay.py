@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel's VXLAN devices, one for each UDP port: made, told to the programs, and taken away."""
+
+from __future__ import annotations
+
+from ctypes import c_uint32
+from typing import TYPE_CHECKING
+
+from vxnet.datapath import devices as net
+from vxnet.datapath import dropped, vxlandev
+from vxnet.datapath.attach import attach
+from vxnet.datapath.kernel import OVERLAY, alias, overlay_name
+from vxnet.datapath.layout import MEMBER_TUNNEL, VtepValue
+from vxnet.errors import HostError, KernelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vxnet.datapath.devices import Device
+    from vxnet.datapath.layout import Address
+    from vxnet.datapath.parts import Parts
+
+
+def make(run_dir: Path, dstport: int, field: str, underlay: Device | None = None) -> Device:
+    """Make and bring up the device, or take the one that is there.
+
+    With ``underlay`` it has a VNI filter, and joins groups there; without, it takes every VNI. HostError that begins
+    with ``field`` if the UDP port is in use.
+    """
+    name = overlay_name(dstport)
+    device = net.named(name)
+    if device is None or device.alias != alias(run_dir):
+        vxlandev.create(name, dstport=dstport, filtered_for=underlay.index if underlay else None)
+        device = net.named(name)
+        if device is None:
+            message = f"{name}: was deleted by somebody else while it was being made"
+            raise KernelError(message)
+        net.set_alias(device.index, alias(run_dir))
+    net.set_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
+    try:
+        net.set_up(device.index)
+    except KernelError as error:
+        net.delete(device.index)
+        message = f"{field}: UDP port {dstport} is in use by another program; choose another one ({error})"
+        raise HostError(message) from error
+    # bpf_fib_lookup() asks on behalf of this device, and is only answered where the host forwards.
+    net.set_sysctl(f"ipv4/conf/{name}/forwarding", "1")
+    return device
+
+
+def put(
+    parts: Parts, device: Device, dstport: int, local: Address | None = None, underlay: Device | None = None
+) -> None:
+    """Let the programs know the device, and put theirs on it."""
+    value = VtepValue(overlay=device.index, dstport=dstport)
+    if local and underlay:
+        value.local, value.underlay, value.mtu = local, underlay.index, underlay.mtu
+    parts.maps.vteps.put(c_uint32(dstport), value)
+    parts.maps.overlays.put(c_uint32(device.index), c_uint32(dstport))
+    attach(device.index, parts.program(OVERLAY), parts.maps.instance)
+
+
+def of(parts: Parts, dstport: int) -> Device | None:
+    """Return the device of a UDP port, if it is there and in use."""
+    value = parts.maps.vteps.get(c_uint32(dstport))
+    device = net.device(value.overlay) if value else None
+    return device if device and device.up and device.alias == alias(parts.run_dir) else None
+
+
+def remove_unused(parts: Parts, dstport: int) -> None:
+    """Take the device away if no tunnel needs its UDP port any more."""
+    if not any(m.kind == MEMBER_TUNNEL and m.dstport == dstport for m in parts.slots.members.values()):
+        remove(parts, dstport)
+
+
+def remove(parts: Parts, dstport: int) -> None:
+    """Take the device away; none there is fine."""
+    value = parts.maps.vteps.get(c_uint32(dstport))
+    if value is None:
+        return
+    parts.maps.vteps.remove(c_uint32(dstport))
+    parts.maps.overlays.remove(c_uint32(value.overlay))
+    device = net.device(value.overlay)
+    if device and device.alias == alias(parts.run_dir):
+        dropped.keep(parts.maps, device.index, dstport)
+        net.delete(device.index)

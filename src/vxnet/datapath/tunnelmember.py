@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bridge's tunnel as the member that the programs see, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vxnet.datapath import vlans
+from vxnet.datapath.layout import (
+    ANY_VNI,
+    MEMBER_CSUM,
+    MEMBER_DF,
+    MEMBER_TOS_INHERIT,
+    MEMBER_TTL_INHERIT,
+    MEMBER_TUNNEL,
+    Address,
+    ArrivalKey,
+    Member,
+)
+from vxnet.model import Tunnel
+
+if TYPE_CHECKING:
+    from vxnet.model import Vlans
+
+
+def member_of(tunnel: Tunnel, domain: int) -> Member:
+    """Return what the map has of a tunnel."""
+    flags = (
+        (MEMBER_DF if tunnel.df else 0)
+        | (MEMBER_CSUM if tunnel.csum else 0)
+        | (0 if tunnel.ttl else MEMBER_TTL_INHERIT)
+        | (MEMBER_TOS_INHERIT if tunnel.tos is None else 0)
+    )
+    member = Member(
+        kind=MEMBER_TUNNEL,
+        domain=domain,
+        flags=flags,
+        vni=ANY_VNI if tunnel.vni is None else tunnel.vni,
+        vni_out=tunnel.vni_out,
+        dstport=tunnel.dstport,
+        ttl=tunnel.ttl or DEFAULT_TTL,
+        tos=tunnel.tos or 0,
+        local=Address.of(tunnel.local),
+        remote=Address.of(tunnel.remote),
+        name=tunnel.name.encode(),
+    )
+    vlans.describe(member, tunnel.vlans)
+    return member
+
+
+DEFAULT_TTL = 64
+"""Of outer packets that carry what has no TTL to inherit."""
+
+
+def arrival(member: Member) -> ArrivalKey:
+    """Return the key of the packets that come through a bridge's tunnel."""
+    return ArrivalKey(member.vni, member.dstport, member.local, member.remote)
+
+
+def tunnel_of(member: Member, bridge: str, its_vlans: Vlans) -> Tunnel:
+    """Return what `member_of` was given."""
+    return Tunnel(
+        name=member.name.decode(),
+        bridge=bridge,
+        vni=None if member.vni == ANY_VNI else member.vni,
+        vni_out=member.vni_out,
+        remote=member.remote.ipv4(),
+        local=member.local.ipv4(),
+        dstport=member.dstport,
+        ttl=0 if member.flags & MEMBER_TTL_INHERIT else member.ttl,
+        tos=None if member.flags & MEMBER_TOS_INHERIT else member.tos,
+        df=bool(member.flags & MEMBER_DF),
+        csum=bool(member.flags & MEMBER_CSUM),
+        vlans=its_vlans,
+    )

@@ -31,6 +31,7 @@ import msgspec
 from vxnet.drops import DropReason, drop_reason
 from vxnet.model import Bridge, Segment, Tunnel
 from vxnet.packet import ecn, ethernet, vxlan
+from vxnet.packet.ethernet import VlanTag
 from vxnet.packet.mac import ZERO, format_mac, is_group
 from vxnet.packet.outer import read_outer
 
@@ -143,11 +144,11 @@ Key = tuple[int, str]
 
 
 class _Frame(NamedTuple):
-    """A frame inside a segment or bridge: untagged, with the priority its tag had."""
+    """A frame inside a segment or bridge: untagged, beside the tag it came with."""
 
     data: bytes
     vlan: int = 0
-    priority: int = 0
+    tag: VlanTag = VlanTag(vid=0)
 
 
 class Switch:
@@ -249,15 +250,15 @@ class Switch:
 
     def _from_member(self, bridge: Bridge, place: Place, vlans: Vlans, frame: bytes, now: float) -> Outcome:
         """Find a frame's VLAN, or drop it if the member it came from is not in it."""
-        data, vid, priority = ethernet.take_tag(frame)
+        data, tag = ethernet.take_tag(frame)
         if is_group(_src(data)) or _src(data) == ZERO:
             return self._end((), BAD_SOURCE)
-        vlan = _vlan_in(vlans, vid)
+        vlan = _vlan_in(vlans, tag.vid)
         if vlan is None:
             return self._end((), VLAN_FILTERED)
         if _dst(data).startswith(LINK_LOCAL_PREFIX) and not bridge.forward_bpdu:
             return self._end((), LINK_LOCAL)
-        return self._switch(bridge, place, _Frame(data, vlan, priority), now)
+        return self._switch(bridge, place, _Frame(data, vlan, tag), now)
 
     def _switch(self, network: Segment | Bridge, place: Place, frame: _Frame, now: float) -> Outcome:
         """Learn from a frame, and send it to the one place of its destination, or everywhere."""
@@ -294,7 +295,9 @@ class Switch:
         vid = _vlan_out(
             (self._ports[place] if isinstance(place, str) else self._tunnels[place.tunnel]).vlans, frame.vlan
         )
-        return None if vid is None else ethernet.put_tag(frame.data, vid, frame.priority)
+        if not vid:
+            return frame.data if vid == 0 else None
+        return ethernet.put_tag(frame.data, msgspec.structs.replace(frame.tag, vid=vid))
 
     def _send(self, copies: list[tuple[Place, bytes]]) -> Outcome:
         """Let the copies go but those that do not fit: a VTEP never fragments (RFC 7348, section 4.3)."""

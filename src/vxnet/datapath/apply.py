@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import bridges, ports, segments, static, tunnels, vtep
+from vxnet.datapath import bridges, listening, ports, segments, static, tunnels, vtep
 from vxnet.datapath import devices as net
 from vxnet.datapath.kernel import find, require_root
 from vxnet.datapath.orphans import remove_orphans
@@ -84,7 +84,9 @@ class Datapath:
         finally:
             if orphans or recount:
                 self.sweep(time.monotonic_ns())
-            self.touch()
+            if self._parts:
+                listening.follow(self._parts, routes=False)
+                self._parts.touch()
             self._let_go()
 
     def sweep(self, now: int) -> int:
@@ -92,8 +94,9 @@ class Datapath:
         return sweep(self._parts.maps, self._parts.slots, now) if self._parts else 0
 
     def touch(self) -> None:
-        """Void every cached flow."""
+        """A route, a next hop or an address has changed: void every cached flow."""
         if self._parts:
+            listening.follow(self._parts, routes=True)
             self._parts.touch()
 
     def _make(self, change: Change) -> None:

@@ -206,6 +206,16 @@ def remove_empty_clsact(index: int) -> None:
                 raise
 
 
+def way_to(remote: IPv4Address) -> int:
+    """Return the index of the device that the route to ``remote`` leads through; 0 if there is none."""
+    try:
+        with netlink(f"asking for the route to {remote}") as ip:
+            routes = ip.route("get", dst=str(remote))
+            return next((int(route.get("oif") or 0) for route in routes), 0)
+    except KernelError:
+        return 0
+
+
 def add_group_route(group: IPv4Address, underlay: int, metric: int) -> None:
     """Route ``group`` to the underlay: the VXLAN device in external mode asks the routing table for groups too.
 

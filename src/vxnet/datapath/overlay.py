@@ -10,7 +10,7 @@ from vxnet.datapath import devices as net
 from vxnet.datapath import dropped, vxlandev
 from vxnet.datapath.attach import attach
 from vxnet.datapath.kernel import OVERLAY, alias, overlay_name
-from vxnet.datapath.layout import MEMBER_TUNNEL, VtepValue
+from vxnet.datapath.layout import LISTENING, MEMBER_TUNNEL, VtepValue
 from vxnet.errors import HostError, KernelError
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ def remove(parts: Parts, dstport: int) -> None:
     if value is None:
         return
     parts.maps.vteps.remove(c_uint32(dstport))
+    for key, _ in list(parts.maps.arrivals.items()):
+        if key.dstport == dstport and key.vni == LISTENING:
+            parts.maps.arrivals.remove(key)
     parts.maps.overlays.remove(c_uint32(value.overlay))
     device = net.device(value.overlay)
     if device and device.alias == alias(parts.run_dir):

@@ -12,7 +12,7 @@ from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import devices as net
-from vxnet.datapath import flooding, overlay, vlans
+from vxnet.datapath import flooding, listening, overlay, vlans
 from vxnet.datapath.checks import refuse_taken_port
 from vxnet.datapath.tunnelmember import arrival, member_of
 from vxnet.errors import HostError, KernelError
@@ -46,6 +46,8 @@ def add(parts: Parts, tunnel: Tunnel) -> None:
         refuse_taken_port(tunnel.dstport, f"tunnel {tunnel.name}", net.devices(), parts.run_dir)
         overlay.put(parts, overlay.make(parts.run_dir, tunnel.dstport, f"tunnel {tunnel.name}"), tunnel.dstport)
     old = slots.members[slot] if slot else None
+    if old and old.remote.ipv4() == tunnel.remote:
+        member.ifindex = old.ifindex
     slot = slot or slots.reserve_member()
     vlans.put(maps, slot, tunnel.vlans)
     slots.put_member(slot, member)
@@ -66,6 +68,7 @@ def remove(parts: Parts, tunnel: Tunnel) -> None:
     member = slots.members[slot]
     maps.arrivals.remove(arrival(member))
     slots.free_member(slot)
+    listening.leave(parts, member.ifindex)
     vlans.forget(maps, slot)
     if member.domain in slots.domains:
         flooding.rewrite(maps, slots, member.domain)

@@ -95,16 +95,15 @@ def strip_tag(frame: bytes) -> bytes:
     return frame[:12] + frame[12 + TAG_LENGTH :]
 
 
-def take_tag(frame: bytes) -> tuple[bytes, int, int]:
-    """Return the frame without its outermost C-tag, and of that its VID (0 for none) and its PCP and DEI (4 bits)."""
-    if int.from_bytes(frame[12:14], "big") != DOT1Q or len(frame) < HEADER_LENGTH + TAG_LENGTH:
-        return frame, 0, 0
-    tci = int.from_bytes(frame[14:16], "big")
-    return strip_tag(frame), tci & 0xFFF, tci >> 12
+def take_tag(frame: bytes) -> tuple[bytes, VlanTag]:
+    """Return the frame without its outermost tag, and that tag; VID 0 of a C-tag if it has no whole one."""
+    if not has_tag(frame) or len(frame) < HEADER_LENGTH + TAG_LENGTH:
+        return frame, VlanTag(vid=0)
+    tpid, tci = struct.unpack_from("!HH", frame, 12)
+    return strip_tag(frame), VlanTag(vid=tci & 0xFFF, pcp=tci >> 13, dei=bool(tci & 0x1000), tpid=tpid)
 
 
-def put_tag(frame: bytes, vid: int, priority: int = 0) -> bytes:
-    """Return the frame with one more C-tag in front, or as it is for VID 0; ``priority`` is PCP and DEI (4 bits)."""
-    if not vid:
-        return frame
-    return frame[:12] + struct.pack("!HH", DOT1Q, priority << 12 | vid) + frame[12:]
+def put_tag(frame: bytes, tag: VlanTag) -> bytes:
+    """Return the frame with one more tag in front."""
+    tci = tag.pcp << 13 | tag.dei << 12 | tag.vid
+    return frame[:12] + struct.pack("!HH", tag.tpid, tci) + frame[12:]

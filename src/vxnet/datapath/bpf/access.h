@@ -125,7 +125,7 @@ static __always_inline int to_port(struct __sk_buff *skb, const struct frame *f,
 		return drop(DROP_SAME_PORT);
 	if (vid == NOT_IN_VLAN)
 		return drop(DROP_VLAN_FILTERED);
-	if (put_tag(skb, vid, f->tag.priority))
+	if (put_tag(skb, vid, &f->tag))
 		return drop(DROP_SEND_FAILED);
 	count_tx(to->member, bytes_with(skb->len, vid));
 	if (!vid && !f->tag.vid)

@@ -9,14 +9,12 @@
 struct flood_run {
 	struct __sk_buff *skb;
 	struct flood_key key;
-	__u32 from;		/* gets no copy: a tunnel's remotes neither (rule 3) */
-	__u32 vlan;
-	__u32 priority;
+	const struct frame *f;
 	__u32 length;		/* of the outer packet */
 	__u32 bytes;
-	__u32 sent;		/* flags, not counts: the verifier would follow every value a count can take */
-	__u32 stuck;		/* too big for a tunnel it should have gone to */
-	__u32 failed;
+	__u8 sent;		/* flags, not counts: the verifier would follow every value a count can take */
+	__u8 stuck;		/* too big for a tunnel it should have gone to */
+	__u8 failed;
 };
 
 static __always_inline int fits(const struct vtep *v, const struct member *tunnel, __u32 length)
@@ -36,12 +34,13 @@ static long flood_one(__u32 index, void *arg)
 
 	key.index = index;
 	to = bpf_map_lookup_elem(&flood, &key);
-	if (!to || to->member == run->from)
+	/* Nothing goes back where it came from: through a tunnel, to none of its remotes (rule 3). */
+	if (!to || to->member == run->f->from)
 		return 0;
 	m = bpf_map_lookup_elem(&members, &to->member);
 	if (!m || m->domain != key.domain)
 		return 0;
-	vid = vlan_out(to->member, m, run->vlan);
+	vid = vlan_out(to->member, m, run->f->vlan);
 	if (vid == NOT_IN_VLAN)
 		return 0;
 	if (m->kind == MEMBER_TUNNEL) {
@@ -60,7 +59,7 @@ static long flood_one(__u32 index, void *arg)
 	} else {
 		ifindex = m->ifindex;
 	}
-	if (put_tag(run->skb, vid, run->priority) || bpf_clone_redirect(run->skb, ifindex, 0) < 0) {
+	if (put_tag(run->skb, vid, &run->f->tag) || bpf_clone_redirect(run->skb, ifindex, 0) < 0) {
 		run->failed = 1;
 		return 0;
 	}
@@ -74,9 +73,7 @@ static __always_inline int flood_frame(struct __sk_buff *skb, const struct frame
 {
 	struct flood_run run = {
 		.skb = skb,
-		.from = f->from,
-		.vlan = f->vlan,
-		.priority = f->tag.priority,
+		.f = f,
 		.bytes = skb->len,
 	};
 	__u64 list = *(const volatile __u64 *)&d->flood_version;	/* version and count together */

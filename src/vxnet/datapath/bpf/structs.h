@@ -89,7 +89,7 @@ enum vlan_mode { VLAN_TRUNK = 0, VLAN_ACCESS = 1, VLAN_NATIVE_TAGGED = 2, VLAN_N
 struct member {
 	__u32 kind;
 	__u32 domain;
-	__u32 ifindex;		/* of a port */
+	__u32 ifindex;		/* of a port; of a bridge's tunnel: the device its packets arrive at */
 	__u32 flags;
 	__u16 vlan_mode;
 	__u16 tag;

@@ -162,7 +162,7 @@ static __always_inline int to_overlay(struct __sk_buff *skb, const struct frame 
 {
 	__u32 bytes = bytes_with(skb->len, vid);
 
-	if (set_tunnel(skb, tunnel, &to->remote) || put_tag(skb, vid, f->tag.priority))
+	if (set_tunnel(skb, tunnel, &to->remote) || put_tag(skb, vid, &f->tag))
 		return drop(DROP_SEND_FAILED);
 	count_tx(to->member, bytes);
 	return bpf_redirect(overlay, 0);

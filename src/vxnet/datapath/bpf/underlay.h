@@ -284,7 +284,7 @@ static __always_inline int overlay_to_port(struct __sk_buff *skb, const struct f
 
 	if (vid == NOT_IN_VLAN)
 		return drop(DROP_VLAN_FILTERED);
-	if (put_tag(skb, vid, f->tag.priority))
+	if (put_tag(skb, vid, &f->tag))
 		return drop(DROP_SEND_FAILED);
 	count_tx(to->member, bytes_with(skb->len, vid));
 	return bpf_redirect(ifindex, 0);

@@ -7,7 +7,7 @@
  *   1. vlan_in              which VLAN of the bridge: its own tag, or the member's; or not admitted
  *   2.   (learning and look-up are by VLAN: fdb.h)
  *   3. vlan_out             for a member it goes to: not in the VLAN, or with which tag
- *   4. put_tag              the tag, with the priority the frame came with
+ *   4. put_tag              the tag, with TPID and priority the frame came with
  *
  * A tag lies beside the frame (skb->vlan_tci) when a program sees it: the kernel has taken it out of the frame, of one
  * that came in a tunnel as well, and puts it back where it leaves.
@@ -22,8 +22,9 @@
 #define VLAN_PRIORITY 0xf000	/* priority and drop eligibility (IEEE 802.1Q, 9.6) */
 #define NOT_IN_VLAN (-1)
 
-/* What a frame carries: its VLAN ID or 0, and the rest of the tag. */
+/* What a frame carries: its VLAN ID or 0, and the rest of the tag; an S-tag (88a8) is a tag like any other. */
 struct tag {
+	__be16 proto;
 	__u16 vid;
 	__u16 priority;
 };
@@ -39,16 +40,18 @@ struct frame {
 /* Take the tag off, if there is one. Returns 0, or non-zero: no memory. */
 static __always_inline int strip_tag(struct __sk_buff *skb, struct tag *tag)
 {
+	tag->proto = bpf_htons(ETH_P_8021Q);
 	tag->vid = tag->priority = 0;
 	if (!skb->vlan_present)
 		return 0;
+	tag->proto = skb->vlan_proto;
 	tag->vid = skb->vlan_tci & VLAN_VID;
 	tag->priority = skb->vlan_tci & VLAN_PRIORITY;
 	return bpf_skb_vlan_pop(skb);
 }
 
-/* Let the frame carry vid; 0: no tag. Returns 0, or non-zero: no memory. */
-static __always_inline int put_tag(struct __sk_buff *skb, __u32 vid, __u32 priority)
+/* Let the frame carry vid, in a tag of the kind that it came with; 0: no tag. Returns 0, or non-zero: no memory. */
+static __always_inline int put_tag(struct __sk_buff *skb, __u32 vid, const struct tag *was)
 {
 	if (skb->vlan_present) {
 		if ((skb->vlan_tci & VLAN_VID) == vid)
@@ -56,7 +59,7 @@ static __always_inline int put_tag(struct __sk_buff *skb, __u32 vid, __u32 prior
 		if (bpf_skb_vlan_pop(skb))
 			return -1;
 	}
-	return vid ? bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), priority | vid) : 0;
+	return vid ? bpf_skb_vlan_push(skb, was->proto, was->priority | vid) : 0;
 }
 
 /* The kernel does not count a tag that lies beside the frame. */

@@ -8,6 +8,7 @@ stays until another takes its place) is nothing to the next.
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
 
 import msgspec
 from hypothesis import strategies as st
@@ -16,10 +17,13 @@ from tests.support.weights import mostly, weighted
 from vxnet.packet import ethernet, ip, udp
 from vxnet.packet.mac import BROADCAST, ZERO, parse_mac
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 KNOWN = 6
 """How many machines there are; the numbers from here on are special addresses."""
 
-_SPECIAL = (BROADCAST, "01:00:5e:01:01:01", "33:33:00:00:00:01", ZERO)
+_SPECIAL = (BROADCAST, "01:00:5e:01:01:01", "33:33:00:00:00:01", "01:80:c2:00:00:0e", ZERO)
 
 _SHORTEST = {"ipv4": 34, "ipv6": 54}
 """Bytes. Linux's VXLAN device takes no frame that ends inside its IP header, and any other must have a payload."""
@@ -100,6 +104,26 @@ def tenant_frames() -> st.SearchStrategy[TenantFrame]:
         flow=st.integers(0, 3),
         ecn=mostly(2, (0,), (1, 2, 3)),
         tags=_TAGS,
+    )
+
+
+def bridged_frames(
+    vids: Sequence[int],
+    src: st.SearchStrategy[int] = _SOURCES,
+    dst: st.SearchStrategy[int] = _DESTINATIONS,
+) -> st.SearchStrategy[TenantFrame]:
+    """Frames for a bridge: half of them with a tag of these VLAN IDs, some with a second tag inside, some link-local.
+
+    Priority tags (VLAN ID 0) have no priority, which is lost with such a tag.
+    """
+    priorities = {"pcp": st.integers(0, 7), "dei": st.booleans()}
+    kinds = st.sampled_from((ethernet.DOT1Q, ethernet.DOT1Q, ethernet.DOT1AD))
+    tag = st.sampled_from(vids).flatmap(
+        lambda vid: st.builds(ethernet.VlanTag, vid=st.just(vid), tpid=kinds, **(priorities if vid else {}))
+    )
+    tags = weighted((4, st.just(())), (4, st.tuples(tag)), (1, st.tuples(tag, tag)))
+    return st.builds(
+        TenantFrame, src=src, dst=dst, kind=_KINDS, size=st.integers(15, 150), flow=st.integers(0, 3), tags=tags
     )
 
 

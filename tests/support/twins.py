@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 NOW = 1000.0
 """The reference switch's clock, which stands still; only `Twins.expire` makes entries old."""
 
-Row = tuple[str, str]
-"""Segment and MAC: the key of an FDB entry."""
+Row = tuple[str, int, str]
+"""Segment or bridge, VLAN and MAC: the key of an FDB entry."""
+
+VLANS = (0, 7, 9, 100, 4095)
+"""Those that tags and members of bridges have in the tests."""
 
 
 class Twins:
@@ -72,7 +75,7 @@ class Twins:
             return
         seen = NOW - settings.ageing - 1
         self.reference._fdb[segment][0, mac] = type(entry)(entry.place, seen)
-        key = self._key(segment, parse_mac(mac))
+        key = self._key(segment, 0, parse_mac(mac))
         value = self.board.maps.fdb.get(key)
         assert value is not None
         value.last_seen = max(0, time.monotonic_ns() - (settings.ageing + 1) * 10**9)
@@ -91,7 +94,8 @@ class Twins:
         """Change the desired state; what stays keeps its FDB and its counters."""
         changes = self.board.bring(state)
         # What goes makes the datapath go through the FDB, with the settings that still hold; static entries likewise.
-        if any(change.action == "remove" and change.kind in {"port", "segment"} for change in changes):
+        gone = any(change.action == "remove" and change.kind not in {"vtep", "fdb"} for change in changes)
+        if gone or any(change.kind == "tunnel" for change in changes):
             self.reference.sweep(NOW)
         self.reference = _carried_over(self.reference, self.state, state)
         if any(change.action == "add" and change.kind == "fdb" for change in changes):
@@ -129,37 +133,51 @@ class Twins:
         assert Counter(seen) == Counter(wanted)
 
     def _is_fast(self, copy: ToUnderlay) -> bool:
-        """Whether this is unicast whose place is known, and has a whole IP header."""
-        segment = next(s for s in self.state.segments if s.vni == copy.vni)
+        """Whether this is unicast in a segment whose place is known, and has a whole IP header."""
+        segment = self.reference._networks.get(copy.tunnel)
+        if segment is None:
+            return False
         known = self.reference._find(segment, (0, format_mac(copy.frame[:6])), NOW)
         least = {ethernet.IPV4: 34, ethernet.IPV6: 54}.get(int.from_bytes(copy.frame[12:14], "big"), 1 << 16)
         return known is not None and len(copy.frame) >= least
 
     def _compare_fdb(self) -> None:
         """Look every MAC of the example up in both."""
-        slots = {segment.name: self.board.slots.domain_of(segment.name) for segment in self.state.segments}
+        keys = [(segment.name, 0) for segment in self.state.segments]
+        keys += [(bridge.name, vlan) for bridge in self.state.bridges for vlan in VLANS]
         seen: dict[Row, tuple[Place, bool]] = {}
-        for segment in slots:
+        for name, vlan in keys:
             for raw in raw_macs(self.example):
-                value = self.board.maps.fdb.get(self._key(segment, raw))
+                value = self.board.maps.fdb.get(self._key(name, vlan, raw))
                 if value is not None:
-                    seen[segment, format_mac(raw)] = (self._place(value), bool(value.flags & FDB_STATIC))
-        expected = {(row.segment, row.mac): (row.place, row.state == "static") for row in self.reference.fdb()}
+                    seen[name, vlan, format_mac(raw)] = (self._place(value), bool(value.flags & FDB_STATIC))
+        rows = self.reference.fdb()
+        expected = {(row.segment, row.vlan, row.mac): (row.place, row.state == "static") for row in rows}
         assert seen == expected
 
     def compare_reports(self) -> None:
         """Compare what `vxnet fdb`, `show` and `stats` say."""
         self.reference.sweep(NOW)
         with self.board.host.enter():
-            rows = {(row.segment, row.mac): (row.port or row.remote, row.state) for row in fdb(self.board.run_dir)}
-        assert rows == {(row.segment, row.mac): (row.where, row.state) for row in self.reference.fdb()}
+            shown = fdb(self.board.run_dir)
+        rows = {(row.segment, row.vlan or 0, row.mac): (row.port or row.remote, row.state) for row in shown}
+        assert rows == {(row.segment, row.vlan, row.mac): (row.where, row.state) for row in self.reference.fdb()}
+        self._compare_all_traffic()
+
+    def _compare_all_traffic(self) -> None:
         shown = self.board.overview()
         for segment in shown.segments:
             self._compare_traffic(segment.traffic, self.reference.tunnel_traffic[segment.name])
-            for port in segment.ports:
-                self._compare_traffic(port.traffic, self.reference.port_traffic[port.device])
-        assert {s.name for s in shown.segments} == set(self.reference.tunnel_traffic)
-        assert {p.device for s in shown.segments for p in s.ports} == set(self.reference.port_traffic)
+        for bridge in shown.bridges:
+            for row in bridge.tunnels:
+                self._compare_traffic(row.traffic, self.reference.tunnel_traffic[row.tunnel.name])
+        ports = {port.device: port for segment in shown.segments for port in segment.ports}
+        ports |= {port.device: port for bridge in shown.bridges for port in bridge.ports}
+        for device, its in self.reference.port_traffic.items():
+            self._compare_traffic(ports.pop(device).traffic, its)
+        assert not ports
+        tunnels = {row.tunnel.name for bridge in shown.bridges for row in bridge.tunnels}
+        assert {segment.name for segment in shown.segments} | tunnels == set(self.reference.tunnel_traffic)
 
     @staticmethod
     def _compare_traffic(seen: Any, expected: Any) -> None:
@@ -169,9 +187,9 @@ class Twins:
         assert bool(seen.unlearned) == bool(expected.unlearned)
         assert seen.unlearned <= expected.unlearned
 
-    def _key(self, segment: str, raw: bytes) -> FdbKey:
+    def _key(self, segment: str, vlan: int, raw: bytes) -> FdbKey:
         domain = self.board.slots.domain_of(segment)
-        return FdbKey.of(domain or 0, raw)
+        return FdbKey.of(domain or 0, raw, vlan)
 
     def _place(self, value: FdbValue) -> Place:
         member = self.board.slots.members[value.place.member]
@@ -194,14 +212,23 @@ def _carried_over(old: Switch, before: HostState, state: HostState) -> Switch:
     if before.vtep != state.vtep:
         return new
     vnis = {segment.name: segment.vni for segment in before.segments}
-    segments = {segment.name for segment in state.segments if vnis.get(segment.name) == segment.vni}
-    ports = {port.device for port in state.ports if port in before.ports and port.segment in segments}
-    for name in segments:
-        new.tunnel_traffic[name] = old.tunnel_traffic[name]
+    networks = {segment.name for segment in state.segments if vnis.get(segment.name) == segment.vni}
+    networks |= {bridge.name for bridge in state.bridges} & {bridge.name for bridge in before.bridges}
+    homes = {port.device: port.segment for port in before.ports}
+    ports = {p.device for p in state.ports if homes.get(p.device) == p.segment and p.segment in networks}
+    homes = {tunnel.name: tunnel.bridge for tunnel in before.tunnels} | {name: name for name in vnis}
+    remotes = {t.name: t.remote for t in state.tunnels if homes.get(t.name) == t.bridge}
+    remotes |= {name: None for name in networks if name in vnis}
+
+    def stays(place: Place) -> bool:
+        if isinstance(place, str):
+            return place in ports
+        return place.tunnel in remotes and remotes[place.tunnel] in {None, place.remote}
+
+    for name in networks:
         for key, entry in old._fdb[name].items():
-            stays = entry.last_seen is not None and (isinstance(entry.place, Behind) or entry.place in ports)
-            if stays:
+            if entry.last_seen is not None and stays(entry.place):
                 new._fdb[name].setdefault(key, entry)
-    for device in ports:
-        new.port_traffic[device] = old.port_traffic[device]
+    new.tunnel_traffic |= {name: old.tunnel_traffic[name] for name in remotes}
+    new.port_traffic |= {device: old.port_traffic[device] for device in ports}
     return new

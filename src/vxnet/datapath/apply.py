@@ -79,8 +79,9 @@ class Datapath:
                     if failed is None:
                         raise
                     failed(change, error)
-                # It may stand where an entry was learned, which its place has not taught any more.
-                recount |= change.kind == "fdb"
+                # A static entry may stand where one was learned, which its place has not taught any more; what was
+                # learned behind a tunnel's old remote is no more true.
+                recount |= change.kind in {"fdb", "tunnel"}
         finally:
             if orphans or recount:
                 self.sweep(time.monotonic_ns())

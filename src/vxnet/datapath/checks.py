@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vxnet.datapath import attach
 from vxnet.datapath.devices import devices
-from vxnet.datapath.kernel import ACCESS, UNDERLAY, alias, instances
+from vxnet.datapath.kernel import ACCESS, UNDERLAY, alias, owner_of
 from vxnet.errors import HostError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def underlay_of(vtep: Vtep, present: Devices, run_dir: Path) -> Device:
     if not device.up:
         message = f"vtep.local: {vtep.local} is on {device.name}, which is down; `ip link set {device.name} up`"
         raise HostError(message)
-    if owner := _owner(device, present, run_dir, (ACCESS,)):
+    if owner := _owner(device, run_dir, (ACCESS,)):
         message = f"vtep.local: {vtep.local} is on {device.name}, which is a port of {owner}"
         raise HostError(message)
     return device
@@ -116,16 +116,14 @@ def port_device(port: Port, underlay: int, present: Devices, run_dir: Path) -> D
     if device.kind == "vxlan":
         message = f"device {port.device} is a VXLAN device; a port is on the tenants' side"
         raise HostError(message)
-    if owner := _owner(device, present, run_dir, (ACCESS, UNDERLAY)):
+    if owner := _owner(device, run_dir, (ACCESS, UNDERLAY)):
         message = f"device {port.device} is busy: {owner} uses it"
         raise HostError(message)
     return device
 
 
-def _owner(device: Device, present: Devices, run_dir: Path, programs: tuple[str, ...]) -> str:
+def _owner(device: Device, run_dir: Path, programs: tuple[str, ...]) -> str:
     """Return which other vxnet has one of these programs on the device; empty for none."""
-    there = [found for found in attach.programs(device.index) if found.program.name in programs]
-    owners = instances(present) if there else {}
-    return next(
-        (owner for found in there for one, owner in owners.items() if found.of(one) and owner != alias(run_dir)), ""
-    )
+    there = (found.program for found in attach.programs(device.index) if found.program.name in programs)
+    owners = (owner_of(program) or "another version of vxnet" for program in there)
+    return next((owner for owner in owners if owner != alias(run_dir)), "")

@@ -26,13 +26,10 @@ from vxnet.errors import HostError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vxnet.datapath.devices import Device, Devices
+    from vxnet.datapath.devices import Devices
     from vxnet.datapath.libbpf import Program
 
 ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
-
-_INSTANCE = "state"
-"""The map whose id is that of the instance: see attach.py."""
 
 
 def alias(run_dir: Path) -> str:
@@ -52,33 +49,48 @@ def find(run_dir: Path, present: Devices | None = None) -> Maps | None:
     device and then `vxnet down`, clears them away.
     """
     require_root()
-    mine = alias(run_dir)
-    for device in (present or devices()).by_index.values():
-        if device.alias == mine and (program := _program_on(device)):
-            return _maps_of(device, program)
+    mine, there = alias(run_dir), (present or devices()).by_index
+    for device in there.values():
+        if device.alias == mine and (program := _program_on(device.index)):
+            if maps := _maps_of(program):
+                return maps
+            message = (
+                f"{device.name}: in the kernel by another version of vxnet, whose maps this one cannot read; take it "
+                f"away with `ip link delete {device.name}` and `vxnet down`"
+            )
+            raise HostError(message)
+    # Nothing that we made is left, or nothing had to be made: a bridge of devices that were there.
+    for device in there.values():
+        if (program := _program_on(device.index)) and (maps := _maps_of(program)):
+            if owner(maps) == mine:
+                return maps
+            maps.close()
     return None
 
 
-def instances(present: Devices) -> dict[int, str]:
-    """Return the alias of every vxnet in this namespace by its instance, as its programs have it (attach.py)."""
-    found = {}
-    for device in present.by_index.values():
-        if device.alias.startswith("vxnet ") and (program := _program_on(device)):
-            for map_id in program.map_ids:
-                if its := libbpf.map_by_id(map_id):
-                    os.close(its[1])
-                    if its[0] == _INSTANCE:
-                        found[map_id] = device.alias
-    return found
+def owner(maps: Maps) -> str:
+    """Return the alias of whom the maps belong to."""
+    state = maps.state.get(c_uint32(0))
+    return state.owner.decode() if state else ""
 
 
-def _program_on(device: Device) -> Program | None:
-    """Return our program on a device that we made, or None if somebody took it off."""
-    there = (found.program for found in attach.programs(device.index))
-    return next((program for program in there if program.name in {OVERLAY, ACCESS}), None)
+def _program_on(ifindex: int) -> Program | None:
+    """Return a program of a vxnet's on a device, or None."""
+    there = (found.program for found in attach.programs(ifindex))
+    return next((program for program in there if program.name in {OVERLAY, ACCESS, UNDERLAY}), None)
 
 
-def _maps_of(device: Device, program: Program) -> Maps:
+def owner_of(program: Program) -> str:
+    """Return the alias of whom a program of a vxnet's belongs to; empty if another version has loaded it."""
+    maps = _maps_of(program)
+    if maps is None:
+        return ""
+    with maps:
+        return owner(maps)
+
+
+def _maps_of(program: Program) -> Maps | None:
+    """Return the maps of a program, or None if they are laid out in another way."""
     fds = dict(filter(None, map(libbpf.map_by_id, program.map_ids)))
     sizes = {name: (info.key_size, info.value_size) for name, fd in fds.items() for info in [libbpf.map_info(fd)]}
     if all(sizes.get(name) == size for name, size in SIZES.items()):
@@ -88,11 +100,7 @@ def _maps_of(device: Device, program: Program) -> Maps:
             return maps
     for fd in fds.values():
         os.close(fd)
-    message = (
-        f"{device.name}: in the kernel by another version of vxnet, whose maps this one cannot read; take it away with "
-        f"`ip link delete {device.name}` and `vxnet down`"
-    )
-    raise HostError(message)
+    return None
 
 
 def load(reuse: Maps | None = None) -> libbpf.Loaded:

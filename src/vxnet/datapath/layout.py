@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NAME_LEN = 64
+OWNER_LEN = 128
 
 VLANS = 4096
 
@@ -63,7 +64,14 @@ class State(ctypes.Structure):
     epoch: int
     domains_high: int
     members_high: int
-    _fields_ = (("layout", c_uint32), ("epoch", c_uint32), ("domains_high", c_uint32), ("members_high", c_uint32))
+    owner: bytes
+    _fields_ = (
+        ("layout", c_uint32),
+        ("epoch", c_uint32),
+        ("domains_high", c_uint32),
+        ("members_high", c_uint32),
+        ("owner", c_char * OWNER_LEN),
+    )
 
 
 class VtepValue(ctypes.Structure):

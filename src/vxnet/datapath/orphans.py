@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is left of a VTEP that somebody has taken apart by hand, so that its maps are found no more (see kernel.py).
-
-Without its VXLAN device, the programs on ports and underlay go on taking frames and lead them nowhere. A program of
-ours whose maps are those of no vxnet that is there may go, and so may a route whose metric is no VTEP's UDP port.
-"""
+"""What is left of a switch that somebody has taken apart by hand: devices, programs, routes to groups."""
 
 from __future__ import annotations
 
@@ -11,21 +7,20 @@ from typing import TYPE_CHECKING
 
 from vxnet.datapath import attach
 from vxnet.datapath import devices as net
-from vxnet.datapath.kernel import ACCESS, UNDERLAY, alias, instances
+from vxnet.datapath.kernel import ACCESS, UNDERLAY, alias, owner_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def remove_orphans(run_dir: Path) -> None:
-    """Take away what this network namespace has of VTEPs that are there no more; that of ``run_dir`` is one of them."""
+    """Take away what this network namespace has of ``run_dir``, and routes to groups of VTEPs that are no more."""
     for device in net.devices().by_index.values():
         if device.alias == alias(run_dir):
             net.delete(device.index)
     present = net.devices()
-    alive = instances(present)
     for found in attach.programs_of_all(present.by_index):
-        if found.program.name in {ACCESS, UNDERLAY} and not any(map(found.of, alive)):
+        if found.program.name in {ACCESS, UNDERLAY} and owner_of(found.program) == alias(run_dir):
             attach.remove(found)
     ports = {device.vxlan_port for device in present.by_index.values() if device.alias.startswith("vxnet ")}
     for group, index, metric in net.all_group_routes():

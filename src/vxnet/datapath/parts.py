@@ -7,7 +7,7 @@ import os
 from ctypes import c_uint32
 from typing import TYPE_CHECKING, Self
 
-from vxnet.datapath.kernel import load
+from vxnet.datapath.kernel import alias, load
 from vxnet.datapath.layout import LAYOUT, State, VtepValue
 from vxnet.datapath.maps import Maps
 from vxnet.datapath.slots import Slots
@@ -33,7 +33,7 @@ class Parts:
         """Load this build's programs over new maps."""
         programs, fds = load()
         maps = Maps(fds)
-        maps.state.put(_ZERO, State(layout=LAYOUT))
+        maps.state.put(_ZERO, State(layout=LAYOUT, owner=alias(run_dir).encode()))
         return cls(run_dir, maps, programs)
 
     def program(self, name: str) -> int:
@@ -56,7 +56,7 @@ class Parts:
 
     def touch(self) -> None:
         """Void every cached flow: the next frame of each asks the FDB and the routing table again."""
-        value = self.maps.state.get(_ZERO) or State(layout=LAYOUT)
+        value = self.maps.state.get(_ZERO) or State()
         value.epoch = (value.epoch + 1) & 0xFFFFFFFF
         self.maps.state.put(_ZERO, value)
 

@@ -49,4 +49,7 @@ def expired(value: FdbValue, domain: Domain, now: int) -> bool:
 
 def _orphan(key: FdbKey, value: FdbValue, slots: Slots) -> bool:
     member = slots.members.get(value.place.member)
-    return key.domain not in slots.domains or member is None or member.domain != key.domain
+    if key.domain not in slots.domains or member is None or member.domain != key.domain:
+        return True
+    # A bridge's tunnel that has got another remote.
+    return any(member.remote.raw) and bytes(member.remote.raw) != bytes(value.place.remote.raw)

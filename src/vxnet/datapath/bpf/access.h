@@ -115,7 +115,7 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	return wrap(skb, flow, &inner) ? -1 : (int)flow->ifindex;
 }
 
-static __always_inline int to_port(struct __sk_buff *skb, const struct frame *f, struct place *to,
+static __always_inline int to_port(struct __sk_buff *skb, struct frame *f, struct place *to,
 				   const struct member *port)
 {
 	__u32 ifindex = port->ifindex, peer = port->flags & MEMBER_PEER;
@@ -125,20 +125,20 @@ static __always_inline int to_port(struct __sk_buff *skb, const struct frame *f,
 		return drop(DROP_SAME_PORT);
 	if (vid == NOT_IN_VLAN)
 		return drop(DROP_VLAN_FILTERED);
-	if (put_tag(skb, vid, &f->tag))
+	if (put_tag(skb, f, vid))
 		return drop(DROP_SEND_FAILED);
-	count_tx(to->member, bytes_with(skb->len, vid));
-	if (!vid && !f->tag.vid)
+	count_tx(to->member, bytes_with(f->bytes, vid));
+	if (!vid && !f->tag.vid && !skb->vlan_present)
 		open_tx_flow(skb, f->from, to);
 	return hand_over(skb, ifindex, peer);
 }
 
-static __always_inline int to_tunnel(struct __sk_buff *skb, const struct frame *f, struct place *to,
+static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, struct place *to,
 				     const struct member *tunnel)
 {
 	struct vtep *v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
 	int vid = vlan_out(to->member, tunnel, f->vlan), ifindex;
-	__u32 bytes = skb->len, overlay;
+	__u32 overlay;
 	struct inner inner = {};
 
 	if (vid == NOT_IN_VLAN)
@@ -148,12 +148,12 @@ static __always_inline int to_tunnel(struct __sk_buff *skb, const struct frame *
 	overlay = v->overlay;
 	if (is_ip(skb->protocol))
 		parse_inner(skb, &inner);
-	if (!fits(v, tunnel, bytes_with(wire_length(skb, &inner), vid)))
+	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), vid)))
 		return drop(DROP_TOO_BIG);
-	if (is_ip(skb->protocol) && !vid && !f->tag.vid) {
+	if (is_ip(skb->protocol) && !vid && !f->tag.vid && !skb->vlan_present) {
 		ifindex = open_tx_flow(skb, f->from, to);
 		if (ifindex >= 0) {
-			count_tx(to->member, bytes);
+			count_tx(to->member, f->bytes);
 			return bpf_redirect(ifindex, 0);
 		}
 	}
@@ -184,7 +184,7 @@ static __noinline int access_slow(struct __sk_buff *skb)
 		return drop(DROP_NO_PORT);
 	count_rx(f.from, bytes_with(skb->len, d->flags & DOMAIN_BRIDGE && skb->vlan_present));
 
-	if (strip_tag(skb, &f.tag))
+	if (strip_tag(skb, &f))
 		return drop(DROP_VLAN_TAG);
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;

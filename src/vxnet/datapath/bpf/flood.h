@@ -9,9 +9,8 @@
 struct flood_run {
 	struct __sk_buff *skb;
 	struct flood_key key;
-	const struct frame *f;
+	struct frame *f;
 	__u32 length;		/* of the outer packet */
-	__u32 bytes;
 	__u8 sent;		/* flags, not counts: the verifier would follow every value a count can take */
 	__u8 stuck;		/* too big for a tunnel it should have gone to */
 	__u8 failed;
@@ -59,29 +58,28 @@ static long flood_one(__u32 index, void *arg)
 	} else {
 		ifindex = m->ifindex;
 	}
-	if (put_tag(run->skb, vid, &run->f->tag) || bpf_clone_redirect(run->skb, ifindex, 0) < 0) {
+	if (put_tag(run->skb, run->f, vid) || bpf_clone_redirect(run->skb, ifindex, 0) < 0) {
 		run->failed = 1;
 		return 0;
 	}
-	count_tx(to->member, bytes_with(run->bytes, vid));
+	count_tx(to->member, bytes_with(run->f->bytes, vid));
 	run->sent = 1;
 	return 0;
 }
 
 /* Returns the action for the frame itself, of which only the copies travel on. */
-static __always_inline int flood_frame(struct __sk_buff *skb, const struct frame *f, const struct domain *d)
+static __always_inline int flood_frame(struct __sk_buff *skb, struct frame *f, const struct domain *d)
 {
 	struct flood_run run = {
 		.skb = skb,
 		.f = f,
-		.bytes = skb->len,
 	};
 	__u64 list = *(const volatile __u64 *)&d->flood_version;	/* version and count together */
 	struct inner inner = {};
 
 	if (is_ip(skb->protocol))
 		parse_inner(skb, &inner);
-	run.length = wire_length(skb, &inner);
+	run.length = bytes_with(wire_length(skb, &inner), skb->vlan_present);
 	run.key.domain = f->domain;
 	run.key.version = (__u32)list;
 	bpf_loop(list >> 32, flood_one, &run, 0);

@@ -21,6 +21,7 @@
 
 #define MAC_LEN 6
 #define NAME_LEN 64
+#define OWNER_LEN 128
 
 struct address {
 	__be32 word[4];
@@ -38,6 +39,7 @@ struct state {
 	__u32 epoch;		/* cached flows of another epoch are void; Python adds 1 after each change */
 	__u32 domains_high;	/* slots of domains and members from here on have never been used */
 	__u32 members_high;
+	char owner[OWNER_LEN];	/* whose this is: the alias of the devices it made (kernel.py) */
 };
 
 /* A UDP port that packets come to and leave from, and the kernel's VXLAN device there: the slow path. */

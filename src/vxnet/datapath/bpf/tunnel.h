@@ -157,14 +157,12 @@ static __always_inline int set_tunnel(struct __sk_buff *skb, const struct member
 }
 
 /* The slow path out: through the kernel's VXLAN device, with this tag inside. */
-static __always_inline int to_overlay(struct __sk_buff *skb, const struct frame *f, struct place *to,
+static __always_inline int to_overlay(struct __sk_buff *skb, struct frame *f, struct place *to,
 				      const struct member *tunnel, __u32 overlay, __u32 vid)
 {
-	__u32 bytes = bytes_with(skb->len, vid);
-
-	if (set_tunnel(skb, tunnel, &to->remote) || put_tag(skb, vid, &f->tag))
+	if (set_tunnel(skb, tunnel, &to->remote) || put_tag(skb, f, vid))
 		return drop(DROP_SEND_FAILED);
-	count_tx(to->member, bytes);
+	count_tx(to->member, bytes_with(f->bytes, vid));
 	return bpf_redirect(overlay, 0);
 }
 

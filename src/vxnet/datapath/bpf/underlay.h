@@ -276,7 +276,7 @@ static __always_inline int underlay_slow(struct __sk_buff *skb)
 	return DECLINE;
 }
 
-static __always_inline int overlay_to_port(struct __sk_buff *skb, const struct frame *f, const struct place *to,
+static __always_inline int overlay_to_port(struct __sk_buff *skb, struct frame *f, const struct place *to,
 					   const struct member *port)
 {
 	__u32 ifindex = port->ifindex;
@@ -284,14 +284,14 @@ static __always_inline int overlay_to_port(struct __sk_buff *skb, const struct f
 
 	if (vid == NOT_IN_VLAN)
 		return drop(DROP_VLAN_FILTERED);
-	if (put_tag(skb, vid, &f->tag))
+	if (put_tag(skb, f, vid))
 		return drop(DROP_SEND_FAILED);
-	count_tx(to->member, bytes_with(skb->len, vid));
+	count_tx(to->member, bytes_with(f->bytes, vid));
 	return bpf_redirect(ifindex, 0);
 }
 
 /* Out of one tunnel, into another one of the bridge. No flow is opened: all packets of this device would share it. */
-static __always_inline int overlay_to_tunnel(struct __sk_buff *skb, const struct frame *f, struct place *to,
+static __always_inline int overlay_to_tunnel(struct __sk_buff *skb, struct frame *f, struct place *to,
 					     const struct member *tunnel)
 {
 	struct vtep *v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
@@ -308,7 +308,7 @@ static __always_inline int overlay_to_tunnel(struct __sk_buff *skb, const struct
 	overlay = v->overlay;
 	if (is_ip(skb->protocol))
 		parse_inner(skb, &inner);
-	if (!fits(v, tunnel, bytes_with(wire_length(skb, &inner), vid)))
+	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), vid)))
 		return drop(DROP_TOO_BIG);
 	return to_overlay(skb, f, to, tunnel, overlay, vid);
 }
@@ -350,7 +350,7 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	if (is_group(src) || is_zero(src))
 		return drop(DROP_BAD_SOURCE);
 	if (d->flags & DOMAIN_BRIDGE) {
-		if (strip_tag(skb, &f.tag))
+		if (strip_tag(skb, &f))
 			return drop(DROP_SEND_FAILED);
 		vlan = vlan_in(f.from, tunnel, f.tag.vid);
 		if (vlan == NOT_IN_VLAN)
@@ -358,8 +358,10 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 		if (is_link_local(dst) && !(d->flags & DOMAIN_BPDU))
 			return drop(DROP_LINK_LOCAL);
 		f.vlan = vlan;
-	} else if (is_tagged(skb)) {
-		return drop(DROP_VLAN_TAG);
+	} else {
+		if (is_tagged(skb))
+			return drop(DROP_VLAN_TAG);
+		f.bytes = skb->len;
 	}
 	learn(f.domain, f.vlan, src, &here);
 

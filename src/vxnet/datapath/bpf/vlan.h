@@ -34,32 +34,37 @@ struct frame {
 	__u32 from;		/* the member it came from */
 	__u32 domain;
 	__u32 vlan;
+	__u32 bytes;		/* of the frame without the tag */
 	struct tag tag;		/* what it came with */
+	__u16 vid;		/* what it has got since: of the last copy, 0 for none */
 };
 
-/* Take the tag off, if there is one. Returns 0, or non-zero: no memory. */
-static __always_inline int strip_tag(struct __sk_buff *skb, struct tag *tag)
+/*
+ * Take the tag off, if there is one. A second one behind it then lies beside the frame in its place, and is not counted
+ * in skb->len any more. Returns 0, or non-zero: no memory.
+ */
+static __always_inline int strip_tag(struct __sk_buff *skb, struct frame *f)
 {
-	tag->proto = bpf_htons(ETH_P_8021Q);
-	tag->vid = tag->priority = 0;
+	f->bytes = skb->len;
+	f->vid = f->tag.vid = f->tag.priority = 0;
+	f->tag.proto = bpf_htons(ETH_P_8021Q);
 	if (!skb->vlan_present)
 		return 0;
-	tag->proto = skb->vlan_proto;
-	tag->vid = skb->vlan_tci & VLAN_VID;
-	tag->priority = skb->vlan_tci & VLAN_PRIORITY;
+	f->tag.proto = skb->vlan_proto;
+	f->tag.vid = skb->vlan_tci & VLAN_VID;
+	f->tag.priority = skb->vlan_tci & VLAN_PRIORITY;
 	return bpf_skb_vlan_pop(skb);
 }
 
 /* Let the frame carry vid, in a tag of the kind that it came with; 0: no tag. Returns 0, or non-zero: no memory. */
-static __always_inline int put_tag(struct __sk_buff *skb, __u32 vid, const struct tag *was)
+static __always_inline int put_tag(struct __sk_buff *skb, struct frame *f, __u32 vid)
 {
-	if (skb->vlan_present) {
-		if ((skb->vlan_tci & VLAN_VID) == vid)
-			return 0;
-		if (bpf_skb_vlan_pop(skb))
-			return -1;
-	}
-	return vid ? bpf_skb_vlan_push(skb, was->proto, was->priority | vid) : 0;
+	if (f->vid == vid)
+		return 0;
+	if (f->vid && bpf_skb_vlan_pop(skb))
+		return -1;
+	f->vid = vid;
+	return vid ? bpf_skb_vlan_push(skb, f->tag.proto, f->tag.priority | vid) : 0;
 }
 
 /* The kernel does not count a tag that lies beside the frame. */

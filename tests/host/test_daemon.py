@@ -94,7 +94,7 @@ def test_memberships_outlive_the_daemon(pair: Pair, tmp_path: Path) -> None:
 def test_a_daemon_without_a_file_keeps_what_is_there(pair: Pair, started: Started) -> None:
     """A daemon that is given no file adopts: it takes nothing away, and repairs what is broken."""
     pair.h1.kill()
-    pair.h1.node.ip("link set tap-a down")
+    pair.h1.spoil("detach tap-a")
     pair.h1.spoil("detach tap-c")
     pair.h1.spoil("detach eth0")
     assert {type(value).__name__ for value in pair.h1.actual().faults} == {"Port", "Vtep"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from tests.support.running import GROUP, Host, Pair, base, by_hand, wait
+from tests.support.running import DAEMON, GROUP, Host, Pair, base, by_hand, wait
 from tests.support.stream import Stream
 from vxnet.daemon.server import SWEEP
 from vxnet.lab import Lab
@@ -108,6 +108,57 @@ def repaired_to(pair: Pair, *, peer: bool) -> None:
     wait(lambda: flags() is peer, "the daemon to notice")
 
 
+def is_up(host: Host, device: str) -> bool:
+    """Tell whether a device is set up."""
+    return "UP" in json.loads(host.node.ip("-j", "link", "show", device))[0]["flags"]
+
+
+def set_down(pair: Pair) -> None:
+    """Set tap-a down, and wait until the daemon has let it go."""
+    pair.h1.node.ip("link set tap-a down")
+    wait(lambda: ("tap-a", "vxnet_access") not in pair.h1.programs(), "the port to be let go")
+
+
+def test_a_port_that_is_set_down_stays_down(pair: Pair) -> None:
+    """Who sets a port's device down means it: nothing is forwarded there, `show` says so, until it is set up again."""
+    wanted = replace(pair.one, fdb=(FdbEntry(segment="blue", mac=MAC, port="tap-a"),))
+    pair.h1.up(wanted)
+    with Stream(pair.c, pair.d) as stream:
+        set_down(pair)
+        assert MAC not in pair.h1.fdb("blue")
+        shown = pair.h1.vxnet("show").stdout
+        assert "  port: tap-a, not attached yet: device tap-a is down; `ip link set tap-a up`\n" in shown
+        with by_hand(pair.h1.node, "link add br9 type bridge", undo=("link delete br9",)):
+            wait(lambda: "port tap-a: device tap-a is down" in pair.h1.log(), "the daemon to have looked")
+        assert not is_up(pair.h1, "tap-a")
+        pair.h1.node.ip("link set tap-a up")
+        wait(lambda: pair.h1.changes(wanted) == (), "the port to be attached again")
+        assert pair.a.ping(pair.b)
+    assert stream.lost == set()
+
+
+def test_up_brings_up_what_was_set_down(pair: Pair) -> None:
+    """`vxnet up` is asked for in so many words: it brings the host to its file, ports and all."""
+    set_down(pair)
+    pair.h1.up(pair.one)
+    assert is_up(pair.h1, "tap-a")
+    assert pair.a.ping(pair.b)
+
+
+def test_a_port_that_is_set_down_while_nobody_looks(pair: Pair) -> None:
+    """A daemon that finds a port of its own down leaves it down."""
+    pair.h1.kill()
+    pair.h1.node.ip("link set tap-a down")
+    with pair.h1.node.popen(*DAEMON, "--run-dir", str(pair.h1.run_dir)) as daemon:
+        try:
+            wait(lambda: ("tap-a", "vxnet_access") not in pair.h1.programs(), "the port to be let go")
+            assert not is_up(pair.h1, "tap-a")
+            pair.h1.node.ip("link set tap-a up")
+            repaired(pair)
+        finally:
+            daemon.terminate()
+
+
 # ---- what somebody takes away --------------------------------------------------------------------------------------
 
 
@@ -121,7 +172,6 @@ def repaired_to(pair: Pair, *, peer: bool) -> None:
         "ip link delete vxnet4789",
         f"ip route delete {GROUP}/32 dev eth0 metric 4789",
         "bridge vni delete vni 20 dev vxnet4789",
-        "ip link set tap-a down",
     ],
 )
 def test_what_is_taken_away_by_hand_is_put_back(pair: Pair, deed: str) -> None:
@@ -140,7 +190,10 @@ def test_what_is_taken_away_by_hand_is_put_back(pair: Pair, deed: str) -> None:
 def test_it_notices_and_says_what_it_does(pair: Pair) -> None:
     """The kernel tells that a device went down; the log names the change and the reason."""
     pair.h1.node.ip("link set tap-a down")
-    said = "add port tap-a: its device is down\n"
+    said = (
+        "port tap-a: device tap-a is down; `ip link set tap-a up`; it is attached as soon as it can be\n"
+        "remove port tap-a: its device is down\n"
+    )
     wait(lambda: pair.h1.log() == said, "the daemon to say so, and no more", timeout=SWEEP / 2)
 
 

@@ -5,6 +5,9 @@
        ^                                                       ^
        |  Up, Down                                             |  something changed: netlink, or ten seconds have passed
 
+The device of a segment's port is brought up when the port is attached. Who sets it down afterwards means it: the port is let go until
+the device is up again, or until the next Up.
+
 Nothing here is asynchronous; the daemon calls it from one thread at a time.
 """
 
@@ -16,19 +19,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vxnet.datapath.actual import read
+from vxnet.datapath.actual import DEVICE_DOWN, read
 from vxnet.datapath.apply import Datapath
 from vxnet.datapath.checks import check, unusable_ports
+from vxnet.datapath.devices import devices
 from vxnet.errors import VxnetError
-from vxnet.model import DOWN, HostState
+from vxnet.model import DOWN, HostState, Port
 from vxnet.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from pathlib import Path
 
-    from vxnet.model import Port
-    from vxnet.plan import Change
+    from vxnet.plan import Actual, Change
 
 log = logging.getLogger("vxnetd")
 
@@ -43,6 +46,7 @@ class Keeper:
         self._datapath.replace_programs()
         self._desired = read(run_dir).asked_for()
         self._waiting: dict[Port, str] = {}
+        self._set_down: dict[str, int] = {}  # the index of each device that somebody has set down, by its name
         self._trouble = ""
         if self._desired.vtep:
             log.info("adopted %d segments and %d ports", len(self._desired.segments), len(self._desired.ports))
@@ -65,7 +69,7 @@ class Keeper:
         except (VxnetError, OSError):
             self.repair()
             raise
-        self._desired, self._waiting, self._trouble = desired, {}, ""
+        self._desired, self._waiting, self._set_down, self._trouble = desired, {}, {}, ""
 
     def start(self, desired: HostState) -> None:
         """Take ``desired`` as what is to be, and as much of it as the devices there allow. For starting up."""
@@ -75,12 +79,13 @@ class Keeper:
     def repair(self) -> None:
         """Bring the kernel back to what is desired, as far as the devices that are there allow; say so, once each."""
         try:
-            waiting = unusable_ports(self._desired, self._run_dir)
+            actual = read(self._run_dir)
+            waiting = self._down(actual) | unusable_ports(self._desired, self._run_dir)
             for port, why in waiting.items():
                 if self._waiting.get(port) != why:
                     log.warning("port %s: %s; it is attached as soon as it can be", port.device, why)
             self._waiting = waiting
-            self._apply(_without(self._desired, {port.device for port in waiting}))
+            self._apply(_without(self._desired, {port.device for port in waiting}), actual=actual)
         except (VxnetError, OSError) as error:
             if str(error) != self._trouble:
                 log.error("%s", error)  # noqa: TRY400  (its words say it all; it is tried again)
@@ -102,12 +107,35 @@ class Keeper:
         self._apply(DOWN, progress)
         self._desired, self._waiting = DOWN, {}
 
-    def _apply(self, desired: HostState, progress: Callable[[Change], None] = lambda _: None) -> None:
+    def _down(self, actual: Actual) -> dict[Port, str]:
+        """Return the ports whose devices were set down after they had been attached."""
+        present = devices().by_name
+        for value, fault in actual.faults.items():
+            if isinstance(value, Port) and fault == DEVICE_DOWN and value.device in present:
+                self._set_down[value.device] = present[value.device].index
+        self._set_down = {
+            name: index
+            for name, index in self._set_down.items()
+            if name in present and present[name].index == index and not present[name].up
+        }
+        return {
+            port: f"device {port.device} is down; `ip link set {port.device} up`"
+            for port in self._desired.ports
+            if port.device in self._set_down
+        }
+
+    def _apply(
+        self,
+        desired: HostState,
+        progress: Callable[[Change], None] = lambda _: None,
+        *,
+        actual: Actual | None = None,
+    ) -> None:
         def tell(change: Change) -> None:
             log.info("%s %s %s: %s", change.action, change.kind, change.name, change.reason)
             progress(change)
 
-        if changes := plan(desired, read(self._run_dir)):
+        if changes := plan(desired, actual or read(self._run_dir)):
             self._datapath.apply(changes, tell)
 
 

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from vxnet.plan import Value
 
 
+DEVICE_DOWN = "its device is down"
+"""What is wrong with a port that was attached and whose device somebody has set down since."""
+
+
 def read(run_dir: Path) -> Actual:
     """Read what the daemon of ``run_dir`` has put into the kernel of this network namespace."""
     present = devices()
@@ -260,7 +264,7 @@ class _Reader:
         if device.index != member.ifindex:
             return "its device is another one of the same name"
         if not device.up and not domain.flags & DOMAIN_BRIDGE:
-            return "its device is down"
+            return DEVICE_DOWN
         entry = self._maps.ports.get(c_uint32(device.index))
         if entry is None or entry.value != slot or not is_attached(device.index, ACCESS, self._maps.instance):
             return "no program on its device"

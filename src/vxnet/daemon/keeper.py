@@ -5,8 +5,8 @@
        ^                                                       ^
        |  Up, Down                                             |  something changed: netlink, or ten seconds have passed
 
-The device of a segment's port is brought up when the port is attached. Who sets it down afterwards means it: the port is let go until
-the device is up again, or until the next Up.
+The device of a segment's port is brought up when the port is attached. Who sets it down afterwards means it: the port
+is let go until the device is up again, or until the next Up.
 
 Nothing here is asynchronous; the daemon calls it from one thread at a time.
 """

@@ -4,8 +4,8 @@
     t0, t1, ...  TAPs of this program --[ br0 ]-- tunnels v2, v3 ~ [ br-phy ] eth0 --- h2 192.168.146.132   a UDP socket
                                                                                    '-- h3 192.168.146.133   a UDP socket
 
-A frame carries its number, so what comes out anywhere is known to be that frame. Tags are written as VID[pPCP], a tag of
-802.1ad as s:VID, from the outside in and with a slash between: "10p3/20"; "-" is a frame without a tag.
+A frame carries its number, so what comes out anywhere is known to be that frame. Tags are written as VID[pPCP], a tag
+of 802.1ad as s:VID, from the outside in and with a slash between: "10p3/20"; "-" is a frame without a tag.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import select
 import socket
 import struct
 import time
+from functools import partial
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,7 +72,7 @@ class Remote:
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
         self._socket.bind((str(address), port))
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
 
     def send(self, frame: bytes, vni: int, *, flags: int = 0x08, to: IPv4Address = LOCAL, port: int = PORT) -> None:
         """Wrap a frame and send it."""
@@ -118,7 +119,7 @@ class Ports:
         for tap in self.taps:  # the kernel has nothing to say on them
             self.host.run("sysctl", "-qw", f"net.ipv6.conf.{tap}.disable_ipv6=1")
         for node in far.values():
-            lab.wait(lambda node=node: node.ping(LOCAL, timeout=0.2), what=f"{node.name} to reach h1", timeout=10.0)
+            lab.wait(partial(node.ping, LOCAL, timeout=0.2), what=f"{node.name} to reach h1", timeout=10.0)
         self._numbers = itertools.count(1)
 
     def close(self) -> None:
@@ -134,7 +135,7 @@ class Ports:
         """Take away all bridges but br-phy."""
         bridges = [name for name in self.vsctl("list-br").split() if name != "br-phy"]
         if bridges:
-            words = [word for name in bridges for word in ("--", "del-br", name)][1:]
+            words = [word for name in bridges for word in ("--", "--if-exists", "del-br", name)][1:]
             self.vsctl(*words)
 
     def warm(self, at: str = "t0", *, remotes: Iterable[str] = tuple(REMOTES)) -> None:
@@ -145,8 +146,9 @@ class Ports:
         self.lab.wait(lambda: set(remotes) <= self.send(Sent(at))[0].keys(), what="the remotes to be resolved")
 
     def send(self, *frames: Sent, expecting: int = 0) -> list[Seen]:
-        """Send frames one by one, and return for each where it came out.
+        """Send frames one after the other, and return for each where it came out.
 
+        They may overtake one another: what has to be learned from one before the next is sent takes a call of its own.
         Waits until ``expecting`` have come out, at most LATE seconds, and then until it is quiet.
         """
         self._collect({}, 0.0)
@@ -168,7 +170,7 @@ class Ports:
 
     def _collect(self, seen: dict[int, Seen], timeout: float) -> int:
         """Read what is there, or comes within ``timeout`` seconds; return how many frames that was."""
-        sides = {**self.taps, **self.remotes}
+        sides: dict[str, Tap | Remote] = {**self.taps, **self.remotes}
         poll = select.poll()
         for side in sides.values():
             poll.register(side.fileno(), select.POLLIN)

@@ -12,7 +12,7 @@ class Nature(NamedTuple):
     """What a kind of switch is known to be like, where that is not the same for all."""
 
     forwards_alone: bool
-    """Frames go on while the switch's process is not there."""
+    """Frames go on while the switch's process is not there, or has no database."""
     takes_any_key: bool
     """A key that is no VNI is taken, and cut to 24 bits or to 0, in place of an error in the row."""
 

@@ -19,16 +19,16 @@ import json
 import os
 import shlex
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vxnet.errors import HostError, LabError
-from vxnet.lab import netns
 from vxnet.lab.wait import wait_until
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
     from vxnet.lab.node import Node
@@ -40,8 +40,11 @@ SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 PATIENCE = 20.0
 """Seconds a daemon may take to open its socket, or to do what is in the database."""
 
-NEXT_CFG = ["Open_vSwitch", {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]},
-            {"op": "select", "table": "Open_vSwitch", "where": [], "columns": ["next_cfg"]}]  # fmt: skip
+NEXT_CFG = [
+    "Open_vSwitch",
+    {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]},
+    {"op": "select", "table": "Open_vSwitch", "where": [], "columns": ["next_cfg"]},
+]
 """The transaction by which `ovs-vsctl` asks the switch to say when it is done (ovs-vswitchd.conf.db(5), next_cfg)."""
 
 WRAPPER = """#!/bin/bash
@@ -106,9 +109,9 @@ class VSwitch:
         self._start("switch", *self.command())
         self.settle()
 
-    def stop_switch(self) -> None:
-        """End the switch by SIGTERM."""
-        self._stop("switch")
+    def stop_switch(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End the switch by a signal."""
+        self._stop("switch", number)
 
     def settle(self) -> None:
         """Wait until the switch has done all that is in the database. Raises LabError if it does not."""
@@ -116,12 +119,13 @@ class VSwitch:
         wanted = json.loads(done.stdout)[1]["rows"][0]["next_cfg"]
         self._wait("switch", lambda: int(self.vsctl("get Open_vSwitch . cur_cfg")) >= wanted, f"cur_cfg {wanted}")
 
-    def command(self) -> tuple[str, ...]:
-        """What starts the switch, as one would type it."""
+    def command(self, *, second: bool = False) -> tuple[str, ...]:
+        """What starts the switch, as one would type it; or a ``second`` one beside it, with files of its own."""
+        name = "second" if second else "switch"
         if self.kind == OVS:
             # --disable-system keeps away from a kernel datapath, should there be one.
-            return ("ovs-vswitchd", self._socket, f"--unixctl={self.folder}/switch.ctl", "--disable-system")
-        return (*vxnet(), "ovs-vswitchd", "--db", self._socket, "--run-dir", f"{self.folder}/run")
+            return ("ovs-vswitchd", self._socket, f"--unixctl={self.folder}/{name}.ctl", "--disable-system")
+        return (*vxnet(), "ovs-vswitchd", "--db", self._socket, "--run-dir", f"{self.folder}/{name}")
 
     def vsctl(self, *words: str) -> str:
         """The output of `ovs-vsctl`, given as words or as one line. Raises LabError if it fails, or waits in vain."""
@@ -152,10 +156,14 @@ class VSwitch:
         with (self.folder / f"{name}.log").open("a") as log:
             self._running[name] = self.host.popen(*words, stdout=log, stderr=log, env=self.env)
 
-    def _stop(self, name: str) -> None:
+    def _stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
         process = self._running.pop(name)
-        netns.end([process.pid])
-        process.wait()
+        process.send_signal(number)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise LabError(f"{self.host.name}: {name} did not end on {number.name}") from None
 
     def _wait(self, name: str, condition: Callable[[], object], what: str) -> None:
         """Wait for a condition while the daemon lives."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The article's experiment, by its own script: examples/article.*.sh in the lab of examples/article.lab.toml."""
+"""The article's experiment, by its own script: examples/open-vswitch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vxnet.lab.vswitch import VSwitch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "open-vswitch"
 BR0 = {"h1": IPv4Address("192.168.146.131"), "h2": IPv4Address("192.168.146.136")}
 BR1 = {"h1": IPv4Address("10.0.0.1"), "h2": IPv4Address("10.0.1.1")}
 GATEWAY = IPv4Address("192.168.146.2")
@@ -32,7 +32,7 @@ class Hosts(NamedTuple):
     def run(self, part: str) -> None:
         """Run one part of the script on both hosts."""
         for host, switch in self.switches.items():
-            switch.script((EXAMPLES / f"article.{host}.{part}.sh").read_text())
+            switch.script((EXAMPLES / f"{host}.{part}.sh").read_text())
 
     def reach(self, host: str, address: IPv4Address) -> None:
         """Wait until a host reaches an address."""

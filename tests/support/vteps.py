@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 from tests.support.running import Host
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
+from vxnet.datapath.report import members
 from vxnet.model import DOWN, HostState, Port, Segment, Vtep
 from vxnet.plan import plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vxnet.datapath.report import Traffic
     from vxnet.lab import Node
+    from vxnet.plan import Change
 
 _PATIENCE = 20.0
 _CHUNK = 1 << 16
@@ -42,7 +45,7 @@ class Switch(Host):
         address = self.node.address
         assert isinstance(address, IPv4Address)
         local = {"dstport": more.pop("dstport")} if "dstport" in more else {}
-        self._bring(
+        self.become(
             HostState(
                 vtep=Vtep(local=address, **local),
                 segments=segments,
@@ -53,12 +56,30 @@ class Switch(Host):
 
     def take_down(self) -> None:
         """Take the switch away."""
-        self._bring(DOWN)
+        self.become(DOWN)
 
-    def _bring(self, state: HostState) -> None:
+    def become(self, state: HostState, failed: dict[str, str] | None = None) -> None:
+        """Bring the host to any state. With ``failed``, what cannot be made is noted there by its name."""
         with self.node.enter():
-            self._datapath.apply(plan(state, read(self.run_dir)))
-            assert plan(state, read(self.run_dir)) == ()
+            if failed is None:
+                self._datapath.apply(plan(state, read(self.run_dir)))
+                assert plan(state, read(self.run_dir)) == ()
+                return
+
+            def note(change: Change, error: Exception) -> None:
+                failed[change.name] = str(error)
+
+            self._datapath.apply(plan(state, read(self.run_dir)), failed=note)
+
+    def touch(self) -> None:
+        """Tell the switch that a route has changed, as the daemon does."""
+        with self.node.enter():
+            self._datapath.touch()
+
+    def traffic(self) -> dict[str, Traffic]:
+        """Return what ports and tunnels have carried."""
+        with self.node.enter():
+            return members(self.run_dir)
 
     def packets(self, device: str) -> int:
         """Return how many packets the kernel has received or sent on a device."""

@@ -24,6 +24,7 @@ from vxnet.datapath.layout import LISTENING, MEMBER_TUNNEL, Address, ArrivalKey
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
+    from vxnet.datapath.devices import Devices
     from vxnet.datapath.layout import Member
     from vxnet.datapath.parts import Parts
 
@@ -34,18 +35,19 @@ def follow(parts: Parts, *, routes: bool) -> None:
     tunnels = {slot: m for slot, m in parts.slots.members.items() if m.kind == MEMBER_TUNNEL and m.dstport in ports}
     if not tunnels and not routes:
         return
+    present = net.devices()
     before = {member.ifindex for member in tunnels.values()}
     asked: dict[IPv4Address, int] = {}
     for slot, member in tunnels.items():
         remote = member.remote.ipv4()
-        if remote and (routes or not member.ifindex):
+        if remote and (routes or member.ifindex not in present.by_index):
             if remote not in asked:
                 asked[remote] = net.way_to(remote)
             if asked[remote] != member.ifindex:
                 member.ifindex = asked[remote]
                 parts.slots.put_member(slot, member)
     _attach(parts, {member.ifindex for member in tunnels.values()} - {0}, before)
-    _listen(parts, list(tunnels.values()))
+    _listen(parts, list(tunnels.values()), present)
 
 
 def _attach(parts: Parts, wanted: set[int], before: set[int]) -> None:
@@ -65,9 +67,9 @@ def leave(parts: Parts, ifindex: int) -> None:
         detach(ifindex, parts.maps.instance)
 
 
-def _listen(parts: Parts, tunnels: list[Member]) -> None:
+def _listen(parts: Parts, tunnels: list[Member], present: Devices) -> None:
     """Let the program take packets to the addresses of the tunnels, or, where one leaves that open, to all."""
-    addresses = {address for d in net.devices().by_index.values() for address in d.addresses if not address.is_loopback}
+    addresses = {address for d in present.by_index.values() for address in d.addresses if not address.is_loopback}
     wanted = set()
     for member in tunnels:
         local = member.local.ipv4()

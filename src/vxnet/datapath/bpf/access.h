@@ -42,7 +42,7 @@ static __always_inline int access_fast(struct __sk_buff *skb)
 
 	if (!is_ip(skb->protocol) || skb->vlan_present || data + ETH_HLEN > end)
 		return -1;
-	__builtin_memcpy(key.dst, data, 2 * MAC_LEN);
+	copy_macs(key.dst, data);
 	flow = tx_slot(&key);
 	if (!flow || !same_tx_key(&flow->key, &key) || !holds(flow->epoch, flow->moves, flow->domain, flow->checked))
 		return -1;
@@ -81,7 +81,7 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	if (!m)
 		return -1;
 	moved = bpf_map_lookup_elem(&moves, &m->domain);
-	__builtin_memcpy(key.dst, data, 2 * MAC_LEN);
+	copy_macs(key.dst, data);
 	flow = tx_slot(&key);
 	if (!moved || !flow)
 		return -1;

@@ -48,6 +48,12 @@ static __always_inline __u32 load32(const void *at)
 	return *(const __u32 *)at;
 }
 
+/* Both MACs of a frame, as words: clang would take bytes of packets one by one, and looking them up has to wait for all. */
+static __always_inline void copy_macs(void *to, const void *from)
+{
+	__builtin_memcpy(__builtin_assume_aligned(to, 4), __builtin_assume_aligned(from, 4), 2 * ETH_ALEN);
+}
+
 static __always_inline int is_group(const __u8 *mac)
 {
 	return mac[0] & 1;

@@ -194,7 +194,7 @@ struct wire {
 	__u8 dst[MAC_LEN];
 	__u8 src[MAC_LEN];
 	__be16 type;
-} __attribute__((packed));
+} __attribute__((packed, aligned(4)));	/* whatever it is read from: else each field is read byte by byte */
 
 #define FLOW_LOCAL 1		/* to a port of this host: nothing to wrap */
 #define FLOW_PEER 2		/* MEMBER_PEER */

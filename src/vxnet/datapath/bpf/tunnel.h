@@ -174,11 +174,12 @@ static __always_inline int unwrap(struct __sk_buff *skb)
 {
 	struct wire *w = (void *)(long)skb->data;
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
-	struct ethhdr inner, *eth;
+	struct ethhdr inner __attribute__((aligned(4))), *eth;
 
 	if ((void *)(w + 1) > (void *)(long)skb->data_end)
 		return -1;
-	__builtin_memcpy(&inner, w->dst, ETH_HLEN);
+	copy_macs(&inner, w->dst);
+	inner.h_proto = w->type;
 	if (inner.h_proto == bpf_htons(ETH_P_IPV6))
 		flags |= ADJ_ROOM_DECAP_L3_IPV6;
 	if (bpf_skb_adjust_room(skb, -OUTER_LEN, BPF_ADJ_ROOM_MAC, flags))
@@ -186,7 +187,8 @@ static __always_inline int unwrap(struct __sk_buff *skb)
 	eth = (void *)(long)skb->data;
 	if ((void *)(eth + 1) > (void *)(long)skb->data_end)
 		return -1;	/* cannot be: adjust_room keeps the header linear */
-	__builtin_memcpy(eth, &inner, ETH_HLEN);
+	copy_macs(eth, &inner);
+	eth->h_proto = inner.h_proto;
 	return 0;
 }
 

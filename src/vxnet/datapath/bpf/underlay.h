@@ -74,12 +74,12 @@ static __always_inline int gso_bears_unwrapping(const struct __sk_buff *skb, __b
 
 static __always_inline void rx_key(struct rx_flow_key *key, const struct wire *w)
 {
-	key->vni = w->vxlan_vni;
-	key->remote = w->saddr;
-	key->local = w->daddr;
+	key->vni = load32(&w->vxlan_vni);
+	key->remote = load32(&w->saddr);
+	key->local = load32(&w->daddr);
 	key->dport = w->dport;
 	key->unused = key->unused2 = 0;
-	__builtin_memcpy(key->dst, w->dst, 2 * MAC_LEN);
+	copy_macs(key->dst, w->dst);
 }
 
 /* Returns an action, or -2 to decline. */
@@ -93,7 +93,7 @@ static __always_inline int underlay_fast(struct __sk_buff *skb)
 	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->pkt_type != PACKET_HOST ||
 	    (void *)(w + 1) > (void *)(long)skb->data_end)
 		return -2;
-	if (!plain(w) || !is_ip(w->type) || !lengths_agree(skb, w) || !(w->vxlan_flags & VXLAN_I_FLAG) ||
+	if (!plain(w) || !is_ip(w->type) || !lengths_agree(skb, w) || !(load32(&w->vxlan_flags) & VXLAN_I_FLAG) ||
 	    !ecn_agrees(skb, w))
 		return -2;
 	rx_key(&key, w);

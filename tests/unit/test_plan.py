@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from vxnet.model import DOWN, FdbEntry, HostState, Port, Segment, Vtep
+from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Port, Segment, Tunnel, Vlans, Vtep
 from vxnet.plan import Actual, Change, kind_of, name_of, plan
 
 if TYPE_CHECKING:
@@ -256,3 +256,64 @@ def test_a_port_that_is_in_no_segment_was_not_asked_for() -> None:
     """A port whose segment is gone is a remainder: it is nothing anybody asked for."""
     stray = Port(device="tap-z", segment="")
     assert Actual(HOST, {stray: "its segment is gone"}).asked_for() == HOST
+
+
+BR0, BR1 = Bridge(name="br0"), Bridge(name="br1")
+VX1 = Tunnel(name="vx1", bridge="br1", vni=7, vni_out=7, remote=REMOTE)
+INTERNAL = Port(device="br0", segment="br0", internal=True, mac="02:00:00:00:00:01")
+ETH0 = Port(device="eth0", segment="br0")
+BRIDGED = HostState(bridges=(BR0, BR1), tunnels=(VX1,), ports=(INTERNAL, ETH0))
+
+
+def steps(desired: HostState, actual: Actual) -> list[tuple[str, str, str, str]]:
+    """Return the plan's changes without their values."""
+    return [(change.action, change.kind, change.name, change.reason) for change in plan(desired, actual)]
+
+
+def test_bridges_come_before_what_is_in_them_and_go_after_it() -> None:
+    """Bridge, tunnel, ports; and the other way round."""
+    come = [("bridge", "br0"), ("bridge", "br1"), ("tunnel", "vx1"), ("port", "br0"), ("port", "eth0")]
+    assert [step[:3] for step in steps(BRIDGED, Actual())] == [("add", *its) for its in come]
+    gone = [("port", "br0"), ("port", "eth0"), ("tunnel", "vx1"), ("bridge", "br0"), ("bridge", "br1")]
+    assert [step[:3] for step in steps(DOWN, Actual(BRIDGED))] == [("remove", *its) for its in gone]
+
+
+def test_what_can_change_in_place_does() -> None:
+    """A bridge's settings, a tunnel's, a port's VLANs and MAC: nothing is taken away for them."""
+    bridge, tunnel = replace(BR0, ageing=60), replace(VX1, vni=8, vni_out=8, vlans=Vlans(mode="access", tag=7))
+    port = replace(INTERNAL, vlans=Vlans(trunks=(7, 9)), mac="02:00:00:00:00:02")
+    desired = replace(BRIDGED, bridges=(bridge, BR1), tunnels=(tunnel,), ports=(port, ETH0))
+    assert steps(desired, Actual(BRIDGED)) == [
+        ("change", "bridge", "br0", "ageing: 300 -> 60"),
+        ("change", "tunnel", "vx1", "vni: 7 -> 8, vni_out: 7 -> 8, vlans: trunk -> access 7"),
+        ("change", "port", "br0", "vlans: trunk -> trunk 7,9, mac: 02:00:00:00:00:01 -> 02:00:00:00:00:02"),
+    ]
+
+
+def test_another_bridge_or_another_kind_of_device_is_no_change_in_place() -> None:
+    """A port or a tunnel that belongs to another bridge, and a port that is to be internal, go and come."""
+    desired = replace(
+        BRIDGED,
+        tunnels=(replace(VX1, bridge="br0"),),
+        ports=(INTERNAL, replace(ETH0, internal=True)),
+    )
+    assert [step[:3] for step in steps(desired, Actual(BRIDGED))] == [
+        ("remove", "port", "eth0"),
+        ("remove", "tunnel", "vx1"),
+        ("add", "tunnel", "vx1"),
+        ("add", "port", "eth0"),
+    ]
+
+
+def test_what_is_left_open_is_as_it_is() -> None:
+    """Nobody asks for a MAC or an MTU: those that the device has are right, and so is a device that is out of sight."""
+    here = replace(BRIDGED, ports=(replace(INTERNAL, mtu=1500), ETH0))
+    assert plan(replace(BRIDGED, ports=(replace(INTERNAL, mac=None), ETH0)), Actual(here)) == ()
+    elsewhere = replace(BRIDGED, ports=(replace(INTERNAL, mac=None), ETH0))
+    assert plan(BRIDGED, Actual(elsewhere)) == ()
+
+
+def test_broken_parts_of_a_bridge_are_made_anew() -> None:
+    """A tunnel whose device is gone is added again, over what is left of it; its neighbours are left alone."""
+    actual = Actual(replace(BRIDGED, tunnels=()), {VX1: "vxnet4789 is gone"})
+    assert steps(BRIDGED, actual) == [("add", "tunnel", "vx1", "vxnet4789 is gone")]

@@ -245,5 +245,8 @@ def _shape(structure: type[ctypes.Structure]) -> str:
 
 SHARED = (State, VtepValue, Domain, Member, VlanSet, FdbKey, FdbValue, FloodKey, ArrivalKey, Traffic, Drops)
 
-LAYOUT = zlib.crc32(" ".join(map(_shape, SHARED)).encode())
+MEANING = 1
+"""Counted up when a value comes to mean something else, where no field moves."""
+
+LAYOUT = zlib.crc32(" ".join((str(MEANING), *map(_shape, SHARED))).encode())
 """A checksum of all of the above: maps whose `state` has another one are another version's, and are not adopted."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pair of hosts that tests of the daemon share, one for each file."""
+"""The pair of hosts that tests of the daemon share, one for each file, and an empty lab for each test of the lab."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.running import Pair, pair_in
+from vxnet.lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """An empty lab, removed afterwards."""
+    with Lab.unique("labtest7k") as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from bench import bpf
+from tests.support.labs import two_hosts
 from tests.support.running import base
 from tests.support.stream import Stream
 from vxnet.datapath import attach, kernel, libbpf
@@ -64,8 +65,7 @@ class Switch:
 def net(tmp_path: Path) -> Iterator[Net]:
     """The hosts and the VMs."""
     with Lab.unique("attach") as lab:
-        h1, h2 = lab.host("h1", "192.168.146.131/24"), lab.host("h2", "192.168.146.136/24")
-        lab.link(h1, h2)
+        h1, h2 = two_hosts(lab)
         a, b = lab.vm("a", on=h1, address="10.0.0.1/24"), lab.vm("b", on=h2, address="10.0.0.2/24")
         yield Net(h1, h2, a, b, tmp_path)
 

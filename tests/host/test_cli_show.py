@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from tests.support.labs import two_hosts
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
 from vxnet.lab import Lab, Node
@@ -92,8 +93,7 @@ class Scene(NamedTuple):
 
 def build(lab: Lab, folder: Path) -> Scene:
     """Two hosts, on which vxnet is not up yet."""
-    nodes = lab.host("h1", "192.168.146.131/24"), lab.host("h2", "192.168.146.136/24")
-    lab.link(*nodes)
+    nodes = two_hosts(lab)
     vms = lab.vm("a", on="h1", address="10.0.0.1/24"), lab.vm("b", on="h2", address="10.0.0.2/24")
     hosts: list[Vxnet] = []
     for node, other, vm in zip(nodes, reversed(nodes), vms, strict=True):

@@ -11,13 +11,14 @@ import random
 import socket
 import struct
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
-from tests.support.vteps import Switch, transfer
-from vxnet.lab import Lab
+from tests.support.labs import H1, H2
+from tests.support.nets import Net, net_in
+from tests.support.vteps import transfer
 from vxnet.model import FdbEntry, Segment
 from vxnet.packet import vxlan
 from vxnet.packet.ethernet import IPV4, IPV6, Ethernet
@@ -29,44 +30,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vxnet.lab import Capture, Node
+    from vxnet.lab import Capture
 
-H1, H2 = IPv4Address("192.168.146.131"), IPv4Address("192.168.146.136")
 VNI = 5001
 OVERLAY = "vxnet4789"
 MEGABYTE = 1 << 20
 
 
-class Net(NamedTuple):
-    """The lab drawn above, with all ports in segment blue."""
-
-    h1: Switch
-    h2: Switch
-    a: Node
-    b: Node
-    c: Node
-
-
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
-    """Both hosts up, and both ways between all three VMs learned."""
-    folder = tmp_path_factory.mktemp("fastpath")
-    with Lab.unique("vxfast") as lab:
-        h1, h2 = lab.host("h1", f"{H1}/24"), lab.host("h2", f"{H2}/24")
-        lab.link(h1, h2)
-        a, b, c = (
-            lab.vm(name, on=host, address=[f"10.0.0.{n}/24", f"fd00::{n}/64"])
-            for name, host, n in (("a", h1, 1), ("b", h2, 2), ("c", h1, 3))
-        )
-        one, two = Switch(h1, folder), Switch(h2, folder)
-        one.bring(Segment(name="blue", vni=VNI, remotes=(H2,)), ports={"tap-a": "blue", "tap-c": "blue"})
-        two.bring(Segment(name="blue", vni=VNI, remotes=(H1,)), ports={"tap-b": "blue"})
-        for vm in (b, c):
-            assert a.ping(vm)
-            assert a.ping(vm.addresses[1])
-        yield Net(one, two, a, b, c)
-        one.take_down()
-        two.take_down()
+    """Both hosts up, and both ways between a, b and c learned."""
+    with net_in(tmp_path_factory.mktemp("fastpath"), "vxfast", ipv6=True) as net:
+        net.h1.bring(Segment(name="blue", vni=VNI, remotes=(H2,)), ports={"tap-a": "blue", "tap-c": "blue"})
+        net.h2.bring(Segment(name="blue", vni=VNI, remotes=(H1,)), ports={"tap-b": "blue"})
+        for vm in (net.b, net.c):
+            assert net.a.ping(vm)
+            assert net.a.ping(vm.addresses[1])
+        yield net
 
 
 ECHO = "icmp or (icmp6 and (ip6[40] == 128 or ip6[40] == 129))"

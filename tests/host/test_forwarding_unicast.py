@@ -8,48 +8,30 @@ c --tap-c----'                              '------tap-d--- d
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
-from tests.support.vteps import Switch
-from vxnet.lab import Lab
+from tests.support.labs import H1, H2
+from tests.support.nets import Net, net_in
 from vxnet.model import FdbEntry, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.vteps import Switch
     from vxnet.lab import Node
 
-H1, H2 = IPv4Address("192.168.146.131"), IPv4Address("192.168.146.136")
 SHARED = "02:00:00:00:00:99"
-
-
-class Net(NamedTuple):
-    """The lab drawn above."""
-
-    h1: Switch
-    h2: Switch
-    a: Node
-    b: Node
-    c: Node
-    d: Node
 
 
 @pytest.fixture(scope="module")
 def lab_net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     """The lab, for all tests of this file."""
-    folder = tmp_path_factory.mktemp("unicast")
-    with Lab.unique("vxuni") as lab:
-        h1, h2 = lab.host("h1", f"{H1}/24"), lab.host("h2", f"{H2}/24")
-        lab.link(h1, h2)
-        a, b, c, d = (
-            lab.vm(name, on=host, address=f"10.0.0.{n}/24")
-            for name, host, n in (("a", h1, 1), ("b", h2, 2), ("c", h1, 3), ("d", h2, 4))
-        )
-        yield Net(Switch(h1, folder), Switch(h2, folder), a, b, c, d)
+    with net_in(tmp_path_factory.mktemp("unicast"), "vxuni") as net:
+        yield net
 
 
 @pytest.fixture

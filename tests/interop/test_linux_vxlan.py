@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.interop.linux_peer import LinuxVxlan
+from tests.support.labs import H1, H2
 from tests.support.running import Host
 from tests.support.vteps import transfer
 from vxnet.lab import Lab
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from vxnet.lab import Node, Ping
 
-H1, H2 = IPv4Address("192.168.146.131"), IPv4Address("192.168.146.136")
 GROUP = IPv4Address("239.1.1.1")
 MEGABYTE = 1 << 20
 

@@ -7,12 +7,12 @@ c 10.0.0.1 --tap-c-- [ vxnet ] eth0 ------ eth0 [  vSwitch ] --tap-d-- d 10.0.0.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from tests.interop.ovs_peer import OpenVSwitch
+from tests.support.labs import H1, H2, two_hosts
 from tests.support.running import Host
 from tests.support.vteps import transfer
 from vxnet.lab import Lab
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from vxnet.lab import Node, Ping
 
-H1, H2 = IPv4Address("192.168.146.131"), IPv4Address("192.168.146.136")
 VNIS = {"blue": 5001, "red": VNI_MAX}
 STATE = HostState(
     vtep=Vtep(local=H1),
@@ -48,8 +47,7 @@ def overlay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Overlay]:
     """Build it; in blue vxnet's VM speaks first, in red the peer's."""
     folder = tmp_path_factory.mktemp("ovs")
     with Lab.unique("iopovs") as lab:
-        node1, node2 = lab.host("h1", f"{H1}/24"), lab.host("h2", f"{H2}/24")
-        lab.link(node1, node2)
+        node1, node2 = two_hosts(lab)
         a, c = (lab.vm(name, on=node1, address=["10.0.0.1/24", "fd00::1/64"]) for name in "ac")
         b, d = (lab.vm(name, on=node2, address=["10.0.0.2/24", "fd00::2/64"]) for name in "bd")
         ends = {"blue": (a, b), "red": (c, d)}

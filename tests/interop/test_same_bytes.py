@@ -18,6 +18,7 @@ import pytest
 from scapy.utils import rdpcap
 
 from tests.interop.linux_peer import LinuxVxlan
+from tests.support.labs import H1, H2, two_hosts
 from tests.support.running import Host
 from vxnet.lab import Lab
 from vxnet.model import VXLAN_PORT, FdbEntry, HostState, Port, Segment, Vtep
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from vxnet.lab import Capture, Tap
 
-H1, H2 = IPv4Address("192.168.146.131"), IPv4Address("192.168.146.136")
 VNI = 5001
 MAC_A, MAC_B = "02:00:0a:00:00:01", "02:00:0a:00:00:02"
 A4, B4 = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
@@ -117,8 +117,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """Let both of them send all frames from the same host."""
     folder = tmp_path_factory.mktemp("bytes")
     with Lab.unique("iopbytes") as lab:
-        node1, node2 = lab.host("h1", f"{H1}/24"), lab.host("h2", f"{H2}/24")
-        lab.link(node1, node2)
+        node1, node2 = two_hosts(lab)
         tap = lab.tap(node1, "tap1", mtu=MTU)
         with node2.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taker:
             taker.bind((str(H2), VXLAN_PORT))  # so that h2 does not complain by ICMP

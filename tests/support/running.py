@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from tests.support.labs import two_hosts
 from vxnet.daemon import control
 from vxnet.datapath import attach, libbpf, report, vxlandev
 from vxnet.datapath.actual import read
@@ -226,8 +227,7 @@ class Pair:
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         self.lab = lab
-        h1, h2 = lab.host("h1", "192.168.146.131/24"), lab.host("h2", "192.168.146.136/24")
-        lab.link(h1, h2)
+        h1, h2 = two_hosts(lab)
         self.a, self.c = (lab.vm(name, on=h1, address=f"10.0.0.{n}/24") for name, n in (("a", 1), ("c", 3)))
         self.b, self.d = (lab.vm(name, on=h2, address=f"10.0.0.{n}/24") for name, n in (("b", 2), ("d", 4)))
         self.h1, self.h2 = Host(h1, folder), Host(h2, folder)

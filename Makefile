@@ -9,7 +9,7 @@ BIN := .venv/bin
 BPF := src/vxnet/datapath/bpf
 ARGS ?=
 
-.PHONY: help setup demo test bench lint format wheel lock clean clean-all
+.PHONY: help setup demo demo-ovs test bench bench-ovs lint format wheel lock clean clean-all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -28,11 +28,17 @@ $(BPF)/vxnet.bpf.o: $(wildcard $(BPF)/*.[ch]) hatch_build.py
 demo: setup  ## two hosts, learning, tenants, routed VTEPs: real packets, decoded by tshark (root)
 	@$(BIN)/python -m demo $(ARGS)
 
+demo-ovs: setup  ## the article's experiment by its own ovs-vsctl script; ARGS="--switch ovs" for the real one (root)
+	@$(BIN)/python -m demo.ovs $(ARGS)
+
 test: lint  ## lint, then every test; those that need root are skipped without it, but fail when CI=true
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench: setup  ## packets/s, latency and streams beside the kernel's and Open vSwitch's; writes build/ (root)
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-ovs: setup  ## 500 bridges from ovs-vsctl to forwarding, beside the real ovs-vswitchd; writes build/ (root)
+	@$(BIN)/python -m bench.ovs $(ARGS)
 
 lint: setup  ## ruff (all rules), its formatter, mypy (strict)
 	@$(BIN)/ruff check --quiet

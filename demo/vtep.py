@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from vxnet.errors import LabError
+from vxnet.lab.vswitch import vxnet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from demo.narration import Narrator
     from vxnet.lab import Node
 
@@ -94,9 +95,3 @@ class Vtep:
             if log.exists():
                 error.add_note(f"{log.name}: {log.read_text(errors='replace').strip()[-LOG_TAIL:]}")
             raise
-
-
-def vxnet() -> tuple[str, ...]:
-    """The command `vxnet` that belongs to this Python: the script beside it, or the module where there is none."""
-    beside = Path(sys.executable).with_name("vxnet")
-    return (str(beside),) if beside.exists() else (sys.executable, "-m", "vxnet.cli.main")

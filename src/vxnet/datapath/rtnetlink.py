@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rtnetlink(7), as little of it as is needed where pyroute2 will not do: what it does not know, and what must be quick.
+
+nlmsghdr | fixed part | attribute: length 2, kind 2, value, padded to 4 | attribute | ...
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from vxnet.errors import KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x300, 0x200, 0x400
+NESTED = 0x8000
+IFINFOMSG = 16
+"""Bytes of the fixed part of a link's messages."""
+
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """Return one attribute."""
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield kind and value of each attribute."""
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        yield kind & 0x3FFF, data[4:length]
+        data = data[length + (-length % 4) :]
+
+
+def talk(message: int, flags: int, body: bytes, what: str, cures: Mapping[int, str] = {}) -> Iterator[bytes]:
+    """Send one request and yield the payload of each answer.
+
+    KernelError that begins with ``what`` it was about if it is refused, caused by an OSError; ``cures``: what to say
+    then, by errno.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as netlink:
+        netlink.bind((0, 0))
+        netlink.send(struct.pack("=IHHII", 16 + len(body), message, NLM_F_REQUEST | flags, 1, 0) + body)
+        while True:
+            data = netlink.recv(1 << 20)
+            while data:
+                length, kind = struct.unpack_from("=IH", data)
+                payload = data[16:length]
+                data = data[length + (-length % 4) :]
+                if kind == _NLMSG_DONE:
+                    return
+                if kind == _NLMSG_ERROR:
+                    code = -struct.unpack_from("=i", payload)[0]
+                    if code:
+                        message_text = f"{what}: {os.strerror(code)}{cures.get(code, '')}"
+                        raise KernelError(message_text) from OSError(code, os.strerror(code))
+                    return
+                yield payload

@@ -18,6 +18,7 @@ from tests.support.switches import NATURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 COLUMNS = "--columns=name,ofport,error,mtu,admin_state"
 
@@ -122,20 +123,18 @@ def test_a_change_is_told_from_no_change(host: Ports) -> None:
     assert (sent > 0, lost) == (True, 0)
 
 
-def test_there_is_one_switch(host: Ports) -> None:
+def test_there_is_one_switch(host: Ports, tmp_path: Path) -> None:
     """Who holds the lock ovs_vswitchd keeps it: a second switch changes nothing, and says so."""
     host.warm(remotes=["h2"])
     words = host.switch.command(second=True)
-    second = host.host.popen(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=host.switch.env)
+    said = tmp_path / "second.log"
+    with said.open("w") as log:
+        second = host.host.popen(*words, stdout=log, stderr=log, env=host.switch.env)
     try:
-        said = ""
-        assert second.stdout
-        while not re.search("another (ovs-vswitchd|switch)|lock", said):
-            line = second.stdout.readline()
-            assert line, said
-            said += line
+        host.lab.wait(lambda: re.search("another|lock", said.read_text()), what="the second to say so", timeout=10.0)
     finally:
         second.kill()
+        second.wait()
     host.switch.settle()
     assert host.send(Sent("t0"), expecting=1) == [{"h2": "2 -"}]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network devices of this namespace, and what vxnet does to them: by netlink, through pyroute2 but for the reading."""
+"""The network devices of this namespace, and what vxnet does to them; through pyroute2, but for reading them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
 #ifndef VXNET_ACCESS_H
 #define VXNET_ACCESS_H
 
-#include "fdb.h"
+#include "admit.h"
 #include "flood.h"
 #include "flows.h"
 #include "tunnel.h"
@@ -165,16 +165,15 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	__u32 ifindex = skb->ifindex, *slot;
 	struct place here = {}, there = {};
 	struct member *port, *target;
-	__u8 dst[MAC_LEN], src[MAC_LEN];
 	struct frame f = {};
-	void *data, *end;
+	struct macs macs;
 	struct domain *d;
-	int vlan;
+	int refused;
 
 	slot = bpf_map_lookup_elem(&ports, &ifindex);
 	if (!slot)
 		return TC_ACT_UNSPEC;	/* a port no more: its device was taken to another network namespace */
-	f.from = *slot;
+	here.member = f.from = *slot;
 	port = bpf_map_lookup_elem(&members, &f.from);
 	if (!port || port->kind != MEMBER_PORT)
 		return drop(DROP_NO_PORT);
@@ -184,43 +183,20 @@ static __noinline int access_slow(struct __sk_buff *skb)
 		return drop(DROP_NO_PORT);
 	count_rx(f.from, bytes_with(skb->len, d->flags & DOMAIN_BRIDGE && skb->vlan_present));
 
-	if (strip_tag(skb, &f))
-		return drop(DROP_VLAN_TAG);
-	data = (void *)(long)skb->data;
-	end = (void *)(long)skb->data_end;
-	if (data + ETH_HLEN > end)
+	if (read_macs(skb, &macs))
 		return drop(DROP_BAD_SOURCE);
-	__builtin_memcpy(dst, data, MAC_LEN);
-	__builtin_memcpy(src, data + MAC_LEN, MAC_LEN);
-	if (is_group(src) || is_zero(src))
-		return drop(DROP_BAD_SOURCE);
-	if (d->flags & DOMAIN_BRIDGE) {
-		vlan = vlan_in(f.from, port, f.tag.vid);
-		if (vlan == NOT_IN_VLAN)
-			return drop(DROP_VLAN_FILTERED);
-		if (is_link_local(dst) && !(d->flags & DOMAIN_BPDU))
-			return drop(DROP_LINK_LOCAL);
-		f.vlan = vlan;
-	} else {
-		/* One tag comes off and is forgotten. */
-		if (is_tagged(skb))
-			return drop(DROP_VLAN_TAG);
-		f.tag.vid = f.tag.priority = 0;
+	refused = admit(skb, &f, port, d, &macs);
+	if (refused)
+		return drop(refused);
+	learn(f.domain, f.vlan, macs.src, &here);
+	switch (lookup(&f, d, &macs, &there, &target)) {
+	case MEMBER_PORT:
+		return to_port(skb, &f, &there, target);
+	case MEMBER_TUNNEL:
+		return to_tunnel(skb, &f, &there, target);
+	default:
+		return flood_frame(skb, &f, d);
 	}
-	here.member = f.from;
-	learn(f.domain, f.vlan, src, &here);
-
-	if (!is_group(dst)) {
-		switch (find(f.domain, d, f.vlan, dst, &there, &target)) {
-		case MEMBER_PORT:
-			return to_port(skb, &f, &there, target);
-		case MEMBER_TUNNEL:
-			return to_tunnel(skb, &f, &there, target);
-		default:
-			break;
-		}
-	}
-	return flood_frame(skb, &f, d);
 }
 
 #endif

@@ -315,16 +315,15 @@ static __always_inline int overlay_to_tunnel(struct __sk_buff *skb, struct frame
 
 static __always_inline int overlay_receive(struct __sk_buff *skb)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct place here = {}, there = {};
 	struct bpf_tunnel_key tunnel_key = {};
 	struct member *tunnel, *target;
-	__u8 dst[MAC_LEN], src[MAC_LEN];
 	struct arrival_key key = {};
 	__u32 ifindex = skb->ifindex, *port;
 	struct frame f = {};
+	struct macs macs;
 	struct domain *d;
-	int vlan;
+	int refused;
 
 	port = bpf_map_lookup_elem(&overlays, &ifindex);
 	if (!port || bpf_skb_get_tunnel_key(skb, &tunnel_key, sizeof(tunnel_key), 0))
@@ -333,7 +332,7 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	key.dstport = *port;
 	key.local = mapped(bpf_htonl(tunnel_key.local_ipv4));
 	key.remote = here.remote = mapped(bpf_htonl(tunnel_key.remote_ipv4));
-	f.from = here.member = arrival(&key);
+	here.member = f.from = arrival(&key);
 	tunnel = bpf_map_lookup_elem(&members, &f.from);
 	if (!f.from || !tunnel || tunnel->kind != MEMBER_TUNNEL)
 		return drop(DROP_UNKNOWN_VNI);
@@ -343,39 +342,20 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 		return drop(DROP_UNKNOWN_VNI);
 	count_rx(f.from, bytes_with(skb->len, skb->vlan_present));
 
-	if (data + ETH_HLEN > end)
+	if (read_macs(skb, &macs))
 		return drop(DROP_TRUNCATED);
-	__builtin_memcpy(dst, data, MAC_LEN);
-	__builtin_memcpy(src, data + MAC_LEN, MAC_LEN);
-	if (is_group(src) || is_zero(src))
-		return drop(DROP_BAD_SOURCE);
-	if (d->flags & DOMAIN_BRIDGE) {
-		if (strip_tag(skb, &f))
-			return drop(DROP_SEND_FAILED);
-		vlan = vlan_in(f.from, tunnel, f.tag.vid);
-		if (vlan == NOT_IN_VLAN)
-			return drop(DROP_VLAN_FILTERED);
-		if (is_link_local(dst) && !(d->flags & DOMAIN_BPDU))
-			return drop(DROP_LINK_LOCAL);
-		f.vlan = vlan;
-	} else {
-		if (is_tagged(skb))
-			return drop(DROP_VLAN_TAG);
-		f.bytes = skb->len;
+	refused = admit(skb, &f, tunnel, d, &macs);
+	if (refused)
+		return drop(refused);
+	learn(f.domain, f.vlan, macs.src, &here);
+	switch (lookup(&f, d, &macs, &there, &target)) {
+	case MEMBER_PORT:
+		return overlay_to_port(skb, &f, &there, target);
+	case MEMBER_TUNNEL:
+		return overlay_to_tunnel(skb, &f, &there, target);
+	default:
+		return flood_frame(skb, &f, d);
 	}
-	learn(f.domain, f.vlan, src, &here);
-
-	if (!is_group(dst)) {
-		switch (find(f.domain, d, f.vlan, dst, &there, &target)) {
-		case MEMBER_PORT:
-			return overlay_to_port(skb, &f, &there, target);
-		case MEMBER_TUNNEL:
-			return overlay_to_tunnel(skb, &f, &there, target);
-		default:
-			break;
-		}
-	}
-	return flood_frame(skb, &f, d);
 }
 
 #endif

@@ -51,7 +51,7 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     slots.put_member(slot, member)
     maps.ports.put(c_uint32(device.index), c_uint32(slot))
     flooding.rewrite(maps, slots, domain)
-    attach(device.index, parts.program(ACCESS), maps.instance)
+    attach(device.index, parts.program(ACCESS), maps.instance, quickly=port.internal)
 
 
 def _device(parts: Parts, port: Port, present: Devices) -> Device:

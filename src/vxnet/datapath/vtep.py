@@ -10,7 +10,7 @@ from vxnet.datapath import overlay
 from vxnet.datapath.attach import attach, detach, is_attached
 from vxnet.datapath.checks import refuse_taken_port, underlay_of
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY
-from vxnet.datapath.layout import MEMBER_PORT, Address
+from vxnet.datapath.layout import MEMBER_INTERNAL, MEMBER_PORT, MEMBER_TUNNEL, Address
 
 if TYPE_CHECKING:
     from vxnet.datapath.devices import Devices
@@ -51,9 +51,12 @@ def _leave_underlay(parts: Parts, present: Devices) -> None:
 
 def replace_programs(parts: Parts) -> None:
     """Put this build's programs in the place of another build's: at any moment a device has the one or the other."""
-    places = [(value.overlay, OVERLAY) for _, value in parts.maps.vteps.items()]
-    places += [(parts.vtep.underlay, UNDERLAY)] if parts.vtep.underlay else []
-    places += [(m.ifindex, ACCESS) for m in parts.slots.members.values() if m.kind == MEMBER_PORT]
-    for index, program in places:
+    places = {value.overlay: OVERLAY for _, value in parts.maps.vteps.items()}
+    places |= {parts.vtep.underlay: UNDERLAY} if parts.vtep.underlay else {}
+    members = parts.slots.members.values()
+    places |= {member.ifindex: UNDERLAY for member in members if member.kind == MEMBER_TUNNEL and member.ifindex}
+    places |= {member.ifindex: ACCESS for member in members if member.kind == MEMBER_PORT}
+    internal = {member.ifindex for member in members if member.flags & MEMBER_INTERNAL}
+    for index, program in places.items():
         if is_attached(index, program, parts.maps.instance):
-            attach(index, parts.program(program), parts.maps.instance)
+            attach(index, parts.program(program), parts.maps.instance, quickly=index in internal)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from vxnet.cli.alone import alone
 from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.cli.progress import steps
-from vxnet.daemon.control import LOCK, LOG, SOCKET, Down, Step, ask, is_running
+from vxnet.daemon.control import LOCK, LOG, PIDFILE, SOCKET, Down, Step, ask, is_running
 from vxnet.daemon.netns import netns
+from vxnet.daemon.rundir import claim
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
 from vxnet.datapath.kernel import require_root
 from vxnet.datapath.orphans import remove_orphans
+from vxnet.errors import ControlError
 from vxnet.model import DOWN
 from vxnet.plan import plan
 
@@ -36,9 +38,20 @@ def _take_down(run_dir: Path) -> None:
             ask(run_dir, Down(netns()), progress)
             _wait_for_end(run_dir)
         else:
+            _refuse_if_served(run_dir)
             Datapath(run_dir).apply(plan(DOWN, read(run_dir)), lambda change: progress(Step.of(change)))
     remove_orphans(run_dir)
     _clean(run_dir)
+
+
+def _refuse_if_served(run_dir: Path) -> None:
+    """ControlError if a daemon without a control socket would make it all again."""
+    if (run_dir / LOCK).exists():
+        try:
+            claim(run_dir).close()
+        except ControlError as error:
+            message = f"vxnet ovs-vswitchd has the run directory {run_dir}; end it first: its pid is in {PIDFILE} there"
+            raise ControlError(message) from error
 
 
 def _wait_for_end(run_dir: Path) -> None:
@@ -48,7 +61,7 @@ def _wait_for_end(run_dir: Path) -> None:
 
 
 def _clean(run_dir: Path) -> None:
-    for name in (SOCKET, LOCK, LOG):
+    for name in (SOCKET, LOCK, LOG, PIDFILE):
         (run_dir / name).unlink(missing_ok=True)
     if run_dir.is_dir() and not any(run_dir.iterdir()):
         run_dir.rmdir()

@@ -27,6 +27,7 @@ COMMANDS = {
     "show": "vxnet.cli.show:show",
     "fdb": "vxnet.cli.fdb:fdb",
     "stats": "vxnet.cli.stats:stats",
+    "ovs-vswitchd": "vxnet.cli.ovs_vswitchd:ovs_vswitchd",
     "lab": "vxnet.cli.lab:app",
 }
 """Where each is: ``module:function``, or ``module:app`` for one with commands of its own. Docstrings are the help."""

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 SOCKET, LOCK, LOG = "vxnetd.sock", "vxnetd.lock", "vxnetd.log"
 """The files of a run directory. Whoever holds the lock is its daemon."""
 
+PIDFILE = "ovs-vswitchd.pid"
+"""The file that has the process of `vxnet ovs-vswitchd`, which has no control socket."""
+
 _MAX_PATH = 107
 """The longest path a Unix socket can have, in bytes (unix(7))."""
 

@@ -11,17 +11,14 @@ Stopping it (SIGTERM, SIGINT, a crash) takes nothing away: the kernel goes on fo
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import signal
-import socket
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from vxnet.daemon.control import (
-    LOCK,
     LOG,
     Done,
     Down,
@@ -39,6 +36,8 @@ from vxnet.daemon.control import (
 from vxnet.daemon.keeper import Keeper
 from vxnet.daemon.logfile import trim
 from vxnet.daemon.netns import netns
+from vxnet.daemon.notify import notify
+from vxnet.daemon.rundir import claim
 from vxnet.daemon.watch import Watch
 from vxnet.errors import ControlError, VxnetError
 
@@ -65,13 +64,7 @@ class Server:
     def __init__(self, run_dir: Path) -> None:
         """Claim the run directory. ControlError if another daemon has it."""
         self._run_dir = run_dir
-        run_dir.mkdir(parents=True, exist_ok=True)
-        self._lock_file = (run_dir / LOCK).open("w")
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            message = f"another vxnetd has the run directory {run_dir}"
-            raise ControlError(message) from error
+        self._claim = claim(run_dir)
         self._keeper = Keeper(run_dir)
         self._watch = Watch()
         self._busy = asyncio.Lock()
@@ -184,11 +177,3 @@ class Server:
                 "(or VXNET_RUN_DIR)"
             )
             raise ControlError(message)
-
-
-def notify(state: str) -> None:
-    """Tell systemd, if it started us (sd_notify(3)): one datagram."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-            channel.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)

@@ -33,6 +33,7 @@ def host(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]
         )
         built.host.ip("address", "add", "10.1.1.1/24", "dev", "i0")
         built.host.ip("link", "set", "i0", "up")
+        built.vsctl("wait-until interface i0 admin_state=up")
         yield built
 
 

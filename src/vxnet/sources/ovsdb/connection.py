@@ -106,6 +106,10 @@ class Connection:
             into.append({"op": "update", "table": table, "where": where, "row": known})
             self._written[table, uuid] = {**before, **columns}
 
+    def written(self, table: str, column: str) -> set[UUID]:
+        """Return the rows of a table whose column was written since the server was there."""
+        return {uuid for (of, uuid), columns in self._written.items() if of == table and column in columns}
+
     def commit(self, operations: list[dict[str, Any]], comment: str = "") -> bool:
         """Send a transaction and wait for its end. False: it failed, or the server or the lock went; begin again."""
         if not operations:

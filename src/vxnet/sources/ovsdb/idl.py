@@ -24,6 +24,9 @@ _COLUMNS = {
 }
 """What is read, beside what vxnet does not do."""
 
+_OUR_OWN = (("Open_vSwitch", "ovs_version"), ("Open_vSwitch", "db_version"), ("Interface", "ofport"))
+"""What is read, but written by ourselves: no reason to look at everything again."""
+
 
 class Idl(ovsidl.Idl):  # type: ignore[misc]  # the ovs package has no types
     """The IDL over what vxnet reads. It keeps each row's value until the row changes."""
@@ -37,6 +40,8 @@ class Idl(ovsidl.Idl):  # type: ignore[misc]  # the ovs package has no types
             helper.register_columns(table, [c for c in (*columns, *also) if c in self._has[table]])
         self._rows: dict[UUID, Any] = {}
         super().__init__(remote, helper)
+        for table, column in _OUR_OWN:
+            self.tables[table].columns[column].alert = False
 
     @property
     def session(self) -> int:

@@ -136,3 +136,14 @@ def statistics(frames: Frames, counters: Counters | None = None) -> dict[str, in
     if counters:
         counted |= msgspec.structs.asdict(counters)
     return counted
+
+
+def turned(counters: Counters) -> Counters:
+    """Return the counters of an internal port: what its device sends is what the switch receives."""
+    return msgspec.structs.replace(
+        counters,
+        rx_dropped=counters.tx_dropped,
+        rx_errors=counters.tx_errors,
+        tx_dropped=counters.rx_dropped,
+        tx_errors=counters.rx_errors,
+    )

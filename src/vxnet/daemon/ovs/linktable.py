@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devices of this host as `vxnet.sources.ovsdb` wants to know them, read in one go, and the ways to remotes."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from vxnet.daemon.ovs import ethtool
+from vxnet.datapath.devices import netlink
+from vxnet.datapath.rtnetlink import IFINFOMSG, NLM_F_DUMP, attribute, attributes, talk
+from vxnet.packet.mac import LENGTH, format_mac
+from vxnet.sources.ovsdb.links import Egress, Link
+from vxnet.sources.ovsdb.status import Counters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from ipaddress import IPv4Address
+
+_RTM_GETLINK: Final = 18
+_IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
+_ADDRESS, _IFNAME, _MTU, _STATS64, _EXT_MASK, _CARRIER_CHANGES = 1, 3, 4, 23, 29, 35
+_SKIP_STATS = 8
+
+_STATS = struct.Struct("=16Q")
+"""The beginning of struct rtnl_link_stats64 (linux/if_link.h)."""
+
+
+class LinkTable:
+    """What was read last; ``links`` are by the device's name."""
+
+    def __init__(self) -> None:
+        self.links: dict[str, Link] = {}
+        self._ways: dict[IPv4Address, int | None] = {}
+
+    def read(self) -> None:
+        """Read all devices. What ethtool says is asked again only of those that are new, or whose carrier changed."""
+        before, mask = self.links, attribute(_EXT_MASK, struct.pack("=I", _SKIP_STATS))
+        self.links = {link.name: link for link in (_link(reply, before) for reply in _dump(mask))}
+
+    def forget_ways(self) -> None:
+        """Look for the routes to remotes again when they are asked for next."""
+        self._ways.clear()
+
+    def egress(self, remotes: Iterable[IPv4Address]) -> dict[IPv4Address, Egress]:
+        """Return the devices that lead to remotes; those without a route are left out."""
+        wanted = set(remotes)
+        if unknown := wanted - self._ways.keys():
+            with netlink("looking for the routes to remotes") as ip:
+                self._ways |= {remote: _way(ip, remote) for remote in unknown}
+        by_index = {link.index: link for link in self.links.values()}
+        ways = ((remote, by_index.get(self._ways[remote] or 0)) for remote in wanted)
+        return {remote: Egress(link.name, link.carrier) for remote, link in ways if link}
+
+
+def counters() -> dict[str, Counters]:
+    """Return what every device has counted, by its name."""
+    return dict(map(_counted, _dump(b"")))
+
+
+def _dump(which: bytes) -> list[bytes]:
+    return list(talk(_RTM_GETLINK, NLM_F_DUMP, bytes(IFINFOMSG) + which, "reading the network devices"))
+
+
+def _way(ip: Any, remote: IPv4Address) -> int | None:  # noqa: ANN401  (pyroute2 has no types)
+    try:
+        found = list(ip.route("get", dst=str(remote)))
+    except NetlinkError:
+        return None
+    index: int | None = found[0].get("oif") if found else None
+    return index
+
+
+def _link(reply: bytes, before: dict[str, Link]) -> Link:
+    index, flags = struct.unpack_from("=iI", reply, 4)
+    found = dict(attributes(reply[IFINFOMSG:]))
+    name, address = _name(found), found.get(_ADDRESS, b"")
+    known, carrier = before.get(name), bool(flags & _IFF_LOWER_UP)
+    if known and known.index == index and known.carrier == carrier:
+        speed, duplex, driver = known.speed, known.duplex, known.driver
+    else:
+        (speed, duplex), driver = ethtool.speed(name), ethtool.driver(name)
+    return Link(
+        index=index,
+        name=name,
+        mac=format_mac(address) if len(address) == LENGTH else None,
+        mtu=_number(found, _MTU),
+        up=bool(flags & _IFF_UP),
+        carrier=carrier,
+        # A device begins without a carrier, which the kernel counts as the first change.
+        resets=max(0, _number(found, _CARRIER_CHANGES) - 1),
+        speed=speed,
+        duplex=duplex,
+        driver=driver,
+    )
+
+
+def _counted(reply: bytes) -> tuple[str, Counters]:
+    found = dict(attributes(reply[IFINFOMSG:]))
+    *_, rx_errors, tx_errors, rx_dropped, tx_dropped, multicast, collisions, _, over, crc, frame, _, missed = (
+        _STATS.unpack_from(found.get(_STATS64, bytes(_STATS.size)))
+    )
+    return _name(found), Counters(
+        rx_dropped=rx_dropped,
+        rx_errors=rx_errors,
+        rx_frame_err=frame,
+        rx_over_err=over,
+        rx_crc_err=crc,
+        rx_missed_errors=missed,
+        rx_multicast_packets=multicast,
+        tx_dropped=tx_dropped,
+        tx_errors=tx_errors,
+        collisions=collisions,
+    )
+
+
+def _name(found: dict[int, bytes]) -> str:
+    return found[_IFNAME].rstrip(b"\0").decode(errors="surrogateescape")
+
+
+def _number(found: dict[int, bytes], which: int) -> int:
+    value: int = struct.unpack("=I", found.get(which, bytes(4)))[0]
+    return value

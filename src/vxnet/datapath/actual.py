@@ -128,6 +128,9 @@ class _Reader:
             return f"{name} is down"
         if not is_attached(overlay.index, OVERLAY, self._maps.instance):
             return f"no program on {name}"
+        bridge = self._present.by_index.get(overlay.master)
+        if bridge is None or bridge.alias != overlay.alias:
+            return f"{name} is not below the bridge that was made for it"
         return ""
 
     def _segments(self) -> list[Segment]:

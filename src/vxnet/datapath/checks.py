@@ -109,15 +109,16 @@ def port_device(port: Port, underlay: int, present: Devices, run_dir: Path) -> D
     if device.index == underlay:
         message = f"device {port.device} holds vtep.local; the underlay device cannot be a port"
         raise HostError(message)
-    if device.master:
-        master = present.by_index[device.master].name if device.master in present.by_index else "another device"
-        message = f"device {port.device} is busy: it belongs to {master}; `ip link set {port.device} nomaster`"
-        raise HostError(message)
     if device.kind == "vxlan":
         message = f"device {port.device} is a VXLAN device; a port is on the tenants' side"
         raise HostError(message)
     if owner := _owner(device, run_dir, (ACCESS, UNDERLAY)):
         message = f"device {port.device} is busy: {owner} uses it"
+        raise HostError(message)
+    master = present.by_index.get(device.master)
+    if device.master and (master is None or master.alias != alias(run_dir)):
+        holder = master.name if master else "another device"
+        message = f"device {port.device} is busy: it belongs to {holder}; `ip link set {port.device} nomaster`"
         raise HostError(message)
     return device
 

@@ -202,6 +202,19 @@ def create_veth(name: str, peer: str, *, peer_mtu: int) -> None:
     _do(_RTM_NEWLINK, body, f"creating device {name}", NLM_F_CREATE | NLM_F_EXCL)
 
 
+def create_bridge(name: str) -> None:
+    """Make a Linux bridge, down."""
+    info = attribute(_INFO_KIND, b"bridge")
+    body = _link(0) + attribute(_IFLA_IFNAME, name.encode()) + attribute(_IFLA_LINKINFO | NESTED, info)
+    _do(_RTM_NEWLINK, body, f"creating bridge {name}", NLM_F_CREATE | NLM_F_EXCL)
+
+
+def set_master(index: int, master: int) -> None:
+    """Put a device below a bridge; 0: below none."""
+    what = "putting the device below a bridge" if master else "taking the device from its bridge"
+    _set(index, what, attribute(_IFLA_MASTER, struct.pack("=I", master)))
+
+
 def delete(index: int) -> None:
     """Delete a device."""
     _do(_RTM_DELLINK, _link(index), "deleting the device")

@@ -7,7 +7,7 @@ from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import devices as net
-from vxnet.datapath import dropped, vxlandev
+from vxnet.datapath import dropped, headroom, vxlandev
 from vxnet.datapath.attach import attach
 from vxnet.datapath.kernel import OVERLAY, alias, overlay_name
 from vxnet.datapath.layout import LISTENING, MEMBER_TUNNEL, VtepValue
@@ -58,13 +58,15 @@ def put(
     parts.maps.vteps.put(c_uint32(dstport), value)
     parts.maps.overlays.put(c_uint32(device.index), c_uint32(dstport))
     attach(device.index, parts.program(OVERLAY), parts.maps.instance)
+    headroom.need(parts, device)
 
 
 def of(parts: Parts, dstport: int) -> Device | None:
     """Return the device of a UDP port, if it is there and in use."""
     value = parts.maps.vteps.get(c_uint32(dstport))
     device = net.device(value.overlay) if value else None
-    return device if device and device.up and device.alias == alias(parts.run_dir) else None
+    ours = device and device.up and device.alias == alias(parts.run_dir) and headroom.is_below(device, parts.run_dir)
+    return device if ours else None
 
 
 def remove_unused(parts: Parts, dstport: int) -> None:
@@ -87,3 +89,4 @@ def remove(parts: Parts, dstport: int) -> None:
     if device and device.alias == alias(parts.run_dir):
         dropped.keep(parts.maps, device.index, dstport)
         net.delete(device.index)
+    headroom.remove_unused(parts)

@@ -10,7 +10,7 @@ from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import devices as net
-from vxnet.datapath import flooding, internal, vlans
+from vxnet.datapath import flooding, headroom, internal, vlans
 from vxnet.datapath.actual import takes_peer
 from vxnet.datapath.attach import attach, detach
 from vxnet.datapath.checks import port_device
@@ -52,6 +52,8 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     maps.ports.put(c_uint32(device.index), c_uint32(slot))
     flooding.rewrite(maps, slots, domain)
     attach(device.index, parts.program(ACCESS), maps.instance, quickly=port.internal)
+    if not port.internal:
+        headroom.announce(device, parts.run_dir, present)
 
 
 def _device(parts: Parts, port: Port, present: Devices) -> Device:
@@ -78,6 +80,7 @@ def _detach(parts: Parts, slot: int) -> None:
     maps, slots = parts.maps, parts.slots
     member = slots.members[slot]
     if device := net.device(member.ifindex):
+        headroom.withdraw(device, parts.run_dir)
         detach(device.index, maps.instance)
         if device.filters_macs:
             net.set_promiscuous(device.index, on=False)

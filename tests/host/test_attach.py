@@ -59,6 +59,8 @@ class Switch:
             datapath.replace_programs()
             datapath.apply(plan(state, read(self.run_dir)))
             assert plan(state, read(self.run_dir)) == ()
+        if datapath._parts:
+            datapath._parts.close()
 
 
 @pytest.fixture

@@ -74,15 +74,18 @@ def test_one_daemon_on_a_run_directory(host: Ports) -> None:
 
 def test_down(host: Ports) -> None:
     """`vxnet down` refuses while the daemon runs, and takes all away after it."""
+    run_dir, pid = host.switch.folder / "switch", host.switch.pid()
     refused = vxnet(host, "down")
-    assert refused.returncode == 1
-    assert "vxnet ovs-vswitchd has the run directory" in refused.stderr
+    words = f"vxnet ovs-vswitchd (pid {pid}) has the run directory {run_dir}; end it first"
+    assert (refused.returncode, refused.stderr) == (1, f"vxnet: error: {words}\n")
+    assert "daemon" not in vxnet(host, "show").stdout
     host.switch.stop_switch()
+    assert "daemon: not running" in vxnet(host, "show").stdout
     assert vxnet(host, "down").returncode == 0
     devices = host.host.run("ip", "-br", "link").stdout.split()
     assert "t0" in devices
     assert "br0" not in devices
-    assert not (host.switch.folder / "switch").exists()
+    assert not run_dir.exists()
     host.switch.start_switch()
     assert "br0" in host.host.run("ip", "-br", "link").stdout
 
@@ -108,6 +111,26 @@ def test_the_way_to_the_remote(host: Ports) -> None:
     host.vsctl("wait-until interface v2 status:tunnel_egress_iface=br-phy")
     host.host.ip("route", "add", "blackhole", f"{REMOTES['h2']}/32")
     host.lab.wait(lambda: host.vsctl("get interface v2 status").strip() == "{}", what="the way to be gone")
+
+
+def test_what_is_not_done_is_said_once(host: Ports) -> None:
+    """Controllers, mirrors, QoS and the like: a line each in the log, and the bridge forwards without them."""
+    host.vsctl("set-controller br0 tcp:127.0.0.1:6633 -- set-fail-mode br0 secure")
+    host.vsctl("-- --id=@m create mirror name=m -- set bridge br0 mirrors=@m stp_enable=true")
+    host.vsctl("set port t0 qos=@q -- --id=@q create qos type=linux-htb")
+    host.vsctl("set interface t0 bfd:enable=true")
+    said = host.switch.log().splitlines()
+    for words in (
+        "bridge br0: vxnet does not do OpenFlow controllers",
+        "bridge br0: fail_mode=secure is taken as standalone: vxnet has no OpenFlow, and learns",
+        "bridge br0: vxnet does not do mirrors",
+        "bridge br0: vxnet does not do STP",
+        "port t0: vxnet does not do QoS",
+        "interface t0: vxnet does not do BFD",
+    ):
+        assert said.count(words) == 1
+    host.warm(remotes=["h2"])
+    assert host.send(Sent("t0"), expecting=2) == [{"h2": "2 -"}]
 
 
 def test_without_a_database(host: Ports) -> None:

@@ -162,4 +162,4 @@ def test_start_is_quick() -> None:
     ).stdout.split()
     assert "vxnet.cli.show" in loaded
     heavy = {name for name in loaded if name.split(".")[0] == "rich" or name.startswith(("vxnet.lab", "vxnet.daemon"))}
-    assert heavy == {"vxnet.daemon", "vxnet.daemon.control"}
+    assert heavy == {"vxnet.daemon", "vxnet.daemon.control", "vxnet.daemon.rundir"}

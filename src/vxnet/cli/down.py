@@ -12,7 +12,7 @@ from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.cli.progress import steps
 from vxnet.daemon.control import LOCK, LOG, PIDFILE, SOCKET, Down, Step, ask, is_running
 from vxnet.daemon.netns import netns
-from vxnet.daemon.rundir import claim
+from vxnet.daemon.rundir import served
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
 from vxnet.datapath.kernel import require_root
@@ -38,20 +38,13 @@ def _take_down(run_dir: Path) -> None:
             ask(run_dir, Down(netns()), progress)
             _wait_for_end(run_dir)
         else:
-            _refuse_if_served(run_dir)
+            if daemon := served(run_dir):
+                raise ControlError(
+                    f"vxnet ovs-vswitchd (pid {daemon.pid}) has the run directory {run_dir}; end it first"
+                )
             Datapath(run_dir).apply(plan(DOWN, read(run_dir)), lambda change: progress(Step.of(change)))
     remove_orphans(run_dir)
     _clean(run_dir)
-
-
-def _refuse_if_served(run_dir: Path) -> None:
-    """ControlError if a daemon without a control socket would make it all again."""
-    if (run_dir / LOCK).exists():
-        try:
-            claim(run_dir).close()
-        except ControlError as error:
-            message = f"vxnet ovs-vswitchd has the run directory {run_dir}; end it first: its pid is in {PIDFILE} there"
-            raise ControlError(message) from error
 
 
 def _wait_for_end(run_dir: Path) -> None:

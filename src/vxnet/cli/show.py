@@ -24,6 +24,7 @@ from vxnet.cli.options import RUN_DIR, Json, OneSegment, RunDir
 from vxnet.cli.output import bold, coloured, print_json, print_lines
 from vxnet.cli.words import ago, count, size, span
 from vxnet.daemon.control import Running, Waiting, status
+from vxnet.daemon.rundir import served
 from vxnet.datapath.report import (
     BridgeRow,
     Overview,
@@ -48,7 +49,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the VTEP, and each segment with its ports, remotes, traffic and age."""
-    daemon = status(run_dir)
+    daemon = status(run_dir) or served(run_dir)
     try:
         view = overview(run_dir)
     except HostError as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import fcntl
 from typing import IO, TYPE_CHECKING
 
-from vxnet.daemon.control import LOCK
+from vxnet.daemon.control import LOCK, PIDFILE, Running
 from vxnet.errors import ControlError
 
 if TYPE_CHECKING:
@@ -24,3 +24,18 @@ def claim(run_dir: Path) -> IO[str]:
         message = f"another vxnetd has the run directory {run_dir}"
         raise ControlError(message) from error
     return lock
+
+
+def served(run_dir: Path) -> Running | None:
+    """Return the `vxnet ovs-vswitchd` that has the run directory, of which no control socket tells; None if none has.
+
+    What stands in its way it says in the database.
+    """
+    pidfile = run_dir / PIDFILE
+    if not pidfile.exists():
+        return None
+    try:
+        claim(run_dir).close()
+    except ControlError:
+        return Running(pid=int(pidfile.read_text()), waiting=(), trouble="")
+    return None

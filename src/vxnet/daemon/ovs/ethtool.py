@@ -43,7 +43,7 @@ def speed(device: str) -> tuple[int | None, str | None]:
 def _ask(device: str, command: int, length: int) -> bytes | None:
     data = array.array("B", struct.pack("=I", command) + bytes(length - 4))
     request = struct.pack("16sP", device.encode(), data.buffer_info()[0]).ljust(40, b"\0")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         try:
             fcntl.ioctl(channel, _SIOCETHTOOL, request)
         except OSError:

@@ -14,6 +14,7 @@ from vxnet.sources.ovsdb.rows import BridgeRow, Database, InterfaceRow, PortRow
 from vxnet.sources.ovsdb.undone import COLUMNS, SWITCHES, undone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
 _COLUMNS = {
@@ -38,6 +39,8 @@ class Idl(ovsidl.Idl):  # type: ignore[misc]  # the ovs package has no types
         for table, columns in _COLUMNS.items():
             also = {*COLUMNS.get(table, ()), *(column for column, _ in SWITCHES.get(table, ()))}
             helper.register_columns(table, [c for c in (*columns, *also) if c in self._has[table]])
+        for table in _referred(schema, _COLUMNS) - _COLUMNS.keys():
+            helper.register_columns(table, [])  # only to know that there is a row
         self._rows: dict[UUID, Any] = {}
         super().__init__(remote, helper)
         for table, column in _OUR_OWN:
@@ -90,6 +93,13 @@ class Idl(ovsidl.Idl):  # type: ignore[misc]  # the ovs package has no types
             ports={uuid: self._rows[uuid] for uuid in tables["Port"].rows},
             interfaces={uuid: self._rows[uuid] for uuid in tables["Interface"].rows},
         )
+
+
+def _referred(schema: dict[str, Any], tables: Iterable[str]) -> set[str]:
+    """Return the tables whose rows these tables name (RFC 7047, section 3.2, refTable)."""
+    types = [column["type"] for table in tables for column in schema["tables"][table]["columns"].values()]
+    bases = [kind.get(part) for kind in types if isinstance(kind, dict) for part in ("key", "value")]
+    return {base["refTable"] for base in bases if isinstance(base, dict) and "refTable" in base}
 
 
 class _Columns(dict[str, Any]):

@@ -117,7 +117,8 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     """A local Ethernet device attached to a segment or a bridge, both by name.
 
     An ``internal`` one is made by vxnet and holds addresses of this host. ``vlans`` matter in a bridge alone, ``mac``
-    (``aa:bb:cc:dd:ee:ff``, lower case; None: as it is) and ``mtu`` (bytes; None: as it is) for internal ports alone.
+    (``aa:bb:cc:dd:ee:ff``, lower case; None: as it is) for internal ports alone, ``mtu`` (bytes; None: as it is) for
+    any port of a bridge.
     """
 
     device: str

@@ -74,7 +74,7 @@ def plan(desired: HostState, actual: Actual) -> tuple[Change, ...]:
 
 
 def _with_what_is_left_open(desired: HostState, actual: Actual) -> HostState:
-    """Return ``desired`` with the MACs and MTUs that internal ports have and nobody asks to be others.
+    """Return ``desired`` with the MACs and MTUs that ports of bridges have and nobody asks to be others.
 
     Those of a device that is in another network namespace are out of sight: nothing is asked of them.
     """
@@ -82,7 +82,7 @@ def _with_what_is_left_open(desired: HostState, actual: Actual) -> HostState:
 
     def filled(port: Port) -> Port:
         old = there.get(port.device)
-        if old is None or not port.internal:
+        if old is None:
             return port
         mac = old.mac and (port.mac or old.mac)
         return msgspec.structs.replace(port, mac=mac, mtu=old.mtu and (port.mtu or old.mtu))

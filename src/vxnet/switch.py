@@ -251,8 +251,6 @@ class Switch:
     def _from_member(self, bridge: Bridge, place: Place, vlans: Vlans, frame: bytes, now: float) -> Outcome:
         """Find a frame's VLAN, or drop it if the member it came from is not in it."""
         data, tag = ethernet.take_tag(frame)
-        if is_group(_src(data)) or _src(data) == ZERO:
-            return self._end((), BAD_SOURCE)
         vlan = _vlan_in(vlans, tag.vid)
         if vlan is None:
             return self._end((), VLAN_FILTERED)
@@ -263,7 +261,8 @@ class Switch:
     def _switch(self, network: Segment | Bridge, place: Place, frame: _Frame, now: float) -> Outcome:
         """Learn from a frame, and send it to the one place of its destination, or everywhere."""
         src, dst = _src(frame.data), _dst(frame.data)
-        if src == ZERO or is_group(src):
+        # A bridge forwards frames with any source, as Open vSwitch does.
+        if isinstance(network, Segment) and (src == ZERO or is_group(src)):
             return self._end((), BAD_SOURCE)
         if isinstance(network, Segment) and ethernet.has_tag(frame.data):
             return self._end((), VLAN_TAG)
@@ -292,12 +291,14 @@ class Switch:
 
     def _tagged(self, place: Place, frame: _Frame) -> bytes | None:
         """Return the frame as this member gets it, or None if the member is not in the frame's VLAN."""
-        vid = _vlan_out(
-            (self._ports[place] if isinstance(place, str) else self._tunnels[place.tunnel]).vlans, frame.vlan
-        )
-        if not vid:
-            return frame.data if vid == 0 else None
-        return ethernet.put_tag(frame.data, msgspec.structs.replace(frame.tag, vid=vid))
+        vlans = (self._ports[place] if isinstance(place, str) else self._tunnels[place.tunnel]).vlans
+        vid = _vlan_out(vlans, frame.vlan)
+        if vid is None:
+            return None
+        # In a trunk, VLAN 0 has a tag if there is a priority to be told.
+        if vid or (vlans.mode == "trunk" and (frame.tag.pcp or frame.tag.dei)):
+            return ethernet.put_tag(frame.data, msgspec.structs.replace(frame.tag, vid=vid))
+        return frame.data
 
     def _send(self, copies: list[tuple[Place, bytes]]) -> Outcome:
         """Let the copies go but those that do not fit: a VTEP never fragments (RFC 7348, section 4.3)."""
@@ -321,7 +322,7 @@ class Switch:
     def _learn(self, network: Segment | Bridge, key: Key, place: Place, now: float) -> None:
         table = self._fdb[network.name]
         old = table.get(key)
-        if isinstance(network, Segment) and not network.learning:
+        if is_group(key[1]) or (isinstance(network, Segment) and not network.learning):
             return
         if old is not None and old.last_seen is None:
             return
@@ -439,7 +440,8 @@ def _vlan_out(vlans: Vlans, vlan: int) -> int | None:
 
 
 def _in_trunk(vlans: Vlans, vlan: int) -> bool:
-    return not vlans.trunks or vlan in vlans.trunks
+    """Tell whether a trunk is in this VLAN; one with a native VLAN is not in VLAN 0 unless it says so."""
+    return vlan in vlans.trunks if vlans.trunks else vlans.mode == "trunk" or vlan != 0
 
 
 def _unfit_outer(outer: OuterPacket) -> DropReason:

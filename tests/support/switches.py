@@ -22,5 +22,5 @@ NATURES = {
     VXNET: Nature(forwards_alone=True, takes_any_key=False),
 }
 
-KINDS = (OVS,)
+KINDS = (OVS, VXNET)
 """The kinds that the tests run with."""

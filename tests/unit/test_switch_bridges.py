@@ -48,7 +48,7 @@ NATIVE_UNTAGGED = Vlans(mode="native-untagged", tag=7, trunks=(9,))
     ("vlans", "sent", "vlan"),
     [
         (TRUNK, FLOODED, 0),
-        (TRUNK, tagged(0, pcp=3), 0),
+        (TRUNK, tagged(0), 0),
         (TRUNK, tagged(4095), 4095),
         (SOME, FLOODED, None),
         (SOME, tagged(9), 9),
@@ -94,6 +94,13 @@ def test_how_a_frame_goes_out(vlans: Vlans, vid: int, got: int | None) -> None:
         assert outcome == dropped("NO_DESTINATION")
     else:
         assert outcome == Outcome((ToPort("tap1", tagged(got, pcp=5) if got else FLOODED),))
+
+
+def test_a_priority_without_a_vlan() -> None:
+    """It is told on in a trunk, and nowhere else; a port with a native VLAN is not in VLAN 0."""
+    switch = bridge(TRUNK, TRUNK, Vlans(mode="access"), NATIVE_UNTAGGED, Vlans(mode="native-tagged", tag=7))
+    sent = tagged(0, pcp=3)
+    assert switch.from_port("tap0", sent, 0) == Outcome((ToPort("tap1", sent), ToPort("tap2", FLOODED)))
 
 
 def test_each_vlan_learns_for_itself() -> None:

@@ -239,7 +239,7 @@ class _Reader:
             if member.kind != MEMBER_PORT:
                 continue
             domain = self._slots.domains.get(member.domain)
-            port = self._port(slot, member, domain.name.decode() if domain else "")
+            port = self._port(slot, member, domain)
             if fault := self._port_fault(slot, member, domain):
                 self._faults[port] = fault
                 self._broken_ports[slot] = port
@@ -247,16 +247,17 @@ class _Reader:
                 ports.append((slot, port))
         return ports
 
-    def _port(self, slot: int, member: Member, segment: str) -> Port:
+    def _port(self, slot: int, member: Member, domain: Domain | None) -> Port:
         name, is_internal = member.name.decode(), bool(member.flags & MEMBER_INTERNAL)
-        outer = self._present.by_name.get(name) if is_internal else None
+        in_bridge = domain is not None and domain.flags & DOMAIN_BRIDGE
+        device = self._present.by_name.get(name) if in_bridge else None
         return Port(
             device=name,
-            segment=segment,
+            segment=domain.name.decode() if domain else "",
             vlans=vlans_of(self._maps, slot, member),
             internal=is_internal,
-            mac=outer.mac if outer else None,
-            mtu=outer.mtu if outer else None,
+            mac=device.mac if device and is_internal else None,
+            mtu=device.mtu if device else None,
         )
 
     def _port_fault(self, slot: int, member: Member, domain: Domain | None) -> str:
@@ -271,7 +272,7 @@ class _Reader:
         entry = self._maps.ports.get(c_uint32(device.index))
         if entry is None or entry.value != slot or not is_attached(device.index, ACCESS, self._maps.instance):
             return "no program on its device"
-        if bool(member.flags & MEMBER_PEER) != takes_peer(device):
+        if bool(member.flags & MEMBER_PEER) != takes_peer(device, domain):
             return "its veth peer has moved, or went up or down"
         return ""
 
@@ -292,6 +293,10 @@ class _Reader:
         return sorted(entries, key=lambda e: (e.segment, e.mac))
 
 
-def takes_peer(device: Device) -> bool:
-    """Tell whether frames may be put straight into the device's other end: a veth, that end elsewhere, and up."""
-    return device.peer_elsewhere and device.carrier
+def takes_peer(device: Device, domain: Domain) -> bool:
+    """Tell whether frames may be put straight into the device's other end: a veth, that end elsewhere, and up.
+
+    Not in a bridge: who captures on one of its ports is used to see what goes out there, and its ports may be the way
+    to the underlay.
+    """
+    return device.peer_elsewhere and device.carrier and not domain.flags & DOMAIN_BRIDGE

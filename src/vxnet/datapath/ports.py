@@ -43,7 +43,11 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     if device.filters_macs:
         # The VMs behind it have MACs of their own.
         net.set_promiscuous(device.index, on=True)
-    flags = (MEMBER_PEER if takes_peer(device) else 0) | (MEMBER_INTERNAL if port.internal else 0)
+    if port.mtu and not port.internal and device.mtu != port.mtu:
+        net.set_mtu(device.index, port.mtu)
+    flags = (MEMBER_PEER if takes_peer(device, slots.domains[domain]) else 0) | (
+        MEMBER_INTERNAL if port.internal else 0
+    )
     member = Member(kind=MEMBER_PORT, domain=domain, ifindex=device.index, flags=flags, name=port.device.encode())
     vlans.describe(member, port.vlans)
     slot = slot or slots.reserve_member()

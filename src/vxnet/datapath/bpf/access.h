@@ -119,16 +119,16 @@ static __always_inline int to_port(struct __sk_buff *skb, struct frame *f, struc
 				   const struct member *port)
 {
 	__u32 ifindex = port->ifindex, peer = port->flags & MEMBER_PEER;
-	int vid = vlan_out(to->member, port, f->vlan);
+	int tag = tag_out(to->member, port, f);
 
 	if (to->member == f->from)
 		return drop(DROP_SAME_PORT);
-	if (vid == NOT_IN_VLAN)
+	if (tag == NOT_IN_VLAN)
 		return drop(DROP_VLAN_FILTERED);
-	if (put_tag(skb, f, vid))
+	if (put_tag(skb, f, tag))
 		return drop(DROP_SEND_FAILED);
-	count_tx(to->member, bytes_with(f->bytes, vid));
-	if (!vid && !f->tag.vid && !skb->vlan_present)
+	count_tx(to->member, bytes_with(f->bytes, tag));
+	if (!tag && !f->tag.vid && !skb->vlan_present)
 		open_tx_flow(skb, f->from, to);
 	return hand_over(skb, ifindex, peer);
 }
@@ -137,27 +137,27 @@ static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, str
 				     const struct member *tunnel)
 {
 	struct vtep *v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
-	int vid = vlan_out(to->member, tunnel, f->vlan), ifindex;
+	int tag = tag_out(to->member, tunnel, f), ifindex;
 	__u32 overlay;
 	struct inner inner = {};
 
-	if (vid == NOT_IN_VLAN)
+	if (tag == NOT_IN_VLAN)
 		return drop(DROP_VLAN_FILTERED);
 	if (!v)
 		return drop(DROP_NO_PORT);
 	overlay = v->overlay;
 	if (is_ip(skb->protocol))
 		parse_inner(skb, &inner);
-	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), vid)))
+	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
 		return drop(DROP_TOO_BIG);
-	if (is_ip(skb->protocol) && !vid && !f->tag.vid && !skb->vlan_present) {
+	if (is_ip(skb->protocol) && !tag && !f->tag.vid && !skb->vlan_present) {
 		ifindex = open_tx_flow(skb, f->from, to);
 		if (ifindex >= 0) {
 			count_tx(to->member, f->bytes);
 			return bpf_redirect(ifindex, 0);
 		}
 	}
-	return to_overlay(skb, f, to, tunnel, overlay, vid);
+	return to_overlay(skb, f, to, tunnel, overlay, tag);
 }
 
 static __noinline int access_slow(struct __sk_buff *skb)

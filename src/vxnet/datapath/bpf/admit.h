@@ -2,7 +2,7 @@
 /*
  * This file contains what a frame has to pass before it is switched, from a port and from a tunnel alike:
  *
- *   1. admit    a source that can be one, a VLAN that the member is in, not meant for the link alone
+ *   1. admit    in a segment a source that can be one, in a bridge a VLAN that the member is in, not meant for the link alone
  *   2. learn    where the source is (rule 2)
  *   3. lookup   where the destination is (rule 3): the kind of member, or MEMBER_FREE: flood it (rule 4)
  */
@@ -29,14 +29,17 @@ static __always_inline int read_macs(const struct __sk_buff *skb, struct macs *m
 	return 0;
 }
 
-/* Returns 0, or the reason to drop the frame. In a segment, a frame from a port has one tag taken off and forgotten. */
+/*
+ * Returns 0, or the reason to drop the frame. In a segment, a frame from a port has one tag taken off and forgotten. A
+ * bridge forwards frames with any source, as Open vSwitch does.
+ */
 static __always_inline int admit(struct __sk_buff *skb, struct frame *f, const struct member *m, const struct domain *d,
 				 const struct macs *macs)
 {
 	int in_bridge = d->flags & DOMAIN_BRIDGE, vlan;
 
 	f->bytes = skb->len;
-	if (is_group(macs->src) || is_zero(macs->src))
+	if (!in_bridge && (is_group(macs->src) || is_zero(macs->src)))
 		return DROP_BAD_SOURCE;
 	if ((in_bridge || m->kind == MEMBER_PORT) && strip_tag(skb, f))
 		return DROP_SEND_FAILED;

@@ -60,7 +60,7 @@ static __noinline int learn(__u32 domain, __u32 vlan, const __u8 *mac, const str
 	struct place old;
 	__u32 *m;
 
-	if (!mac || !at)
+	if (!mac || !at || is_group(mac))
 		return 0;
 	d = bpf_map_lookup_elem(&domains, &domain);
 	if (!d || !(d->flags & DOMAIN_LEARNING))

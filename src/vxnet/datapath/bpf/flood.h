@@ -29,7 +29,7 @@ static long flood_one(__u32 index, void *arg)
 	struct place *to;
 	struct vtep *v;
 	__u32 ifindex;
-	int vid;
+	int tag;
 
 	key.index = index;
 	to = bpf_map_lookup_elem(&flood, &key);
@@ -39,14 +39,14 @@ static long flood_one(__u32 index, void *arg)
 	m = bpf_map_lookup_elem(&members, &to->member);
 	if (!m || m->domain != key.domain)
 		return 0;
-	vid = vlan_out(to->member, m, run->f->vlan);
-	if (vid == NOT_IN_VLAN)
+	tag = tag_out(to->member, m, run->f);
+	if (tag == NOT_IN_VLAN)
 		return 0;
 	if (m->kind == MEMBER_TUNNEL) {
 		v = bpf_map_lookup_elem(&vteps, &m->dstport);
 		if (!v)
 			return 0;
-		if (!fits(v, m, bytes_with(run->length, vid))) {
+		if (!fits(v, m, bytes_with(run->length, tag))) {
 			run->stuck = 1;
 			return 0;
 		}
@@ -58,11 +58,11 @@ static long flood_one(__u32 index, void *arg)
 	} else {
 		ifindex = m->ifindex;
 	}
-	if (put_tag(run->skb, run->f, vid) || bpf_clone_redirect(run->skb, ifindex, 0) < 0) {
+	if (put_tag(run->skb, run->f, tag) || bpf_clone_redirect(run->skb, ifindex, 0) < 0) {
 		run->failed = 1;
 		return 0;
 	}
-	count_tx(to->member, bytes_with(run->f->bytes, vid));
+	count_tx(to->member, bytes_with(run->f->bytes, tag));
 	run->sent = 1;
 	return 0;
 }

@@ -158,11 +158,11 @@ static __always_inline int set_tunnel(struct __sk_buff *skb, const struct member
 
 /* The slow path out: through the kernel's VXLAN device, with this tag inside. */
 static __always_inline int to_overlay(struct __sk_buff *skb, struct frame *f, struct place *to,
-				      const struct member *tunnel, __u32 overlay, __u32 vid)
+				      const struct member *tunnel, __u32 overlay, __u32 tag)
 {
-	if (set_tunnel(skb, tunnel, &to->remote) || put_tag(skb, f, vid))
+	if (set_tunnel(skb, tunnel, &to->remote) || put_tag(skb, f, tag))
 		return drop(DROP_SEND_FAILED);
-	count_tx(to->member, bytes_with(f->bytes, vid));
+	count_tx(to->member, bytes_with(f->bytes, tag));
 	return bpf_redirect(overlay, 0);
 }
 

@@ -280,13 +280,13 @@ static __always_inline int overlay_to_port(struct __sk_buff *skb, struct frame *
 					   const struct member *port)
 {
 	__u32 ifindex = port->ifindex;
-	int vid = vlan_out(to->member, port, f->vlan);
+	int tag = tag_out(to->member, port, f);
 
-	if (vid == NOT_IN_VLAN)
+	if (tag == NOT_IN_VLAN)
 		return drop(DROP_VLAN_FILTERED);
-	if (put_tag(skb, f, vid))
+	if (put_tag(skb, f, tag))
 		return drop(DROP_SEND_FAILED);
-	count_tx(to->member, bytes_with(f->bytes, vid));
+	count_tx(to->member, bytes_with(f->bytes, tag));
 	return bpf_redirect(ifindex, 0);
 }
 
@@ -295,22 +295,22 @@ static __always_inline int overlay_to_tunnel(struct __sk_buff *skb, struct frame
 					     const struct member *tunnel)
 {
 	struct vtep *v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
-	int vid = vlan_out(to->member, tunnel, f->vlan);
+	int tag = tag_out(to->member, tunnel, f);
 	struct inner inner = {};
 	__u32 overlay;
 
 	if (to->member == f->from)
 		return drop(DROP_SPLIT_HORIZON);
-	if (vid == NOT_IN_VLAN)
+	if (tag == NOT_IN_VLAN)
 		return drop(DROP_VLAN_FILTERED);
 	if (!v)
 		return drop(DROP_NO_PORT);
 	overlay = v->overlay;
 	if (is_ip(skb->protocol))
 		parse_inner(skb, &inner);
-	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), vid)))
+	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
 		return drop(DROP_TOO_BIG);
-	return to_overlay(skb, f, to, tunnel, overlay, vid);
+	return to_overlay(skb, f, to, tunnel, overlay, tag);
 }
 
 static __always_inline int overlay_receive(struct __sk_buff *skb)

@@ -6,7 +6,7 @@
  *                               |
  *   1. vlan_in              which VLAN of the bridge: its own tag, or the member's; or not admitted
  *   2.   (learning and look-up are by VLAN: fdb.h)
- *   3. vlan_out             for a member it goes to: not in the VLAN, or with which tag
+ *   3. tag_out              for a member it goes to: not in the VLAN, or with which tag
  *   4. put_tag              the tag, with TPID and priority the frame came with
  *
  * A tag lies beside the frame (skb->vlan_tci) when a program sees it: the kernel has taken it out of the frame, of one
@@ -36,7 +36,7 @@ struct frame {
 	__u32 vlan;
 	__u32 bytes;		/* of the frame without the tag */
 	struct tag tag;		/* what it came with */
-	__u16 vid;		/* what it has got since: of the last copy, 0 for none */
+	__u32 out;		/* the tag it has got since, of the last copy: see tag_out */
 };
 
 /*
@@ -46,7 +46,7 @@ struct frame {
 static __always_inline int strip_tag(struct __sk_buff *skb, struct frame *f)
 {
 	f->bytes = skb->len;
-	f->vid = f->tag.vid = f->tag.priority = 0;
+	f->out = f->tag.vid = f->tag.priority = 0;
 	f->tag.proto = bpf_htons(ETH_P_8021Q);
 	if (!skb->vlan_present)
 		return 0;
@@ -56,15 +56,15 @@ static __always_inline int strip_tag(struct __sk_buff *skb, struct frame *f)
 	return bpf_skb_vlan_pop(skb);
 }
 
-/* Let the frame carry vid, in a tag of the kind that it came with; 0: no tag. Returns 0, or non-zero: no memory. */
-static __always_inline int put_tag(struct __sk_buff *skb, struct frame *f, __u32 vid)
+/* Let the frame carry a tag, of the kind that it came with; 0: none. Returns 0, or non-zero: no memory. */
+static __always_inline int put_tag(struct __sk_buff *skb, struct frame *f, __u32 tag)
 {
-	if (f->vid == vid)
+	if (f->out == tag)
 		return 0;
-	if (f->vid && bpf_skb_vlan_pop(skb))
+	if (f->out && bpf_skb_vlan_pop(skb))
 		return -1;
-	f->vid = vid;
-	return vid ? bpf_skb_vlan_push(skb, f->tag.proto, f->tag.priority | vid) : 0;
+	f->out = tag;
+	return tag ? bpf_skb_vlan_push(skb, f->tag.proto, tag & 0xffff) : 0;
 }
 
 /* The kernel does not count a tag that lies beside the frame. */
@@ -77,8 +77,9 @@ static __always_inline int is_in_trunk(__u32 member, const struct member *m, __u
 {
 	struct vlan_set *set;
 
+	/* A member with a native VLAN is not in VLAN 0, as no frame can say so on its way out. */
 	if (!(m->flags & MEMBER_SOME_VLANS))
-		return 1;
+		return m->vlan_mode == VLAN_TRUNK || vlan;
 	set = bpf_map_lookup_elem(&trunks, &member);
 	return set && set->word[(vlan & (VLANS - 1)) / 64] >> (vlan & 63) & 1;
 }
@@ -101,6 +102,21 @@ static __always_inline int vlan_out(__u32 member, const struct member *m, __u32 
 	if (m->vlan_mode != VLAN_TRUNK && vlan == m->tag)
 		return m->vlan_mode == VLAN_NATIVE_UNTAGGED ? 0 : (int)vlan;
 	return is_in_trunk(member, m, vlan) ? (int)vlan : NOT_IN_VLAN;
+}
+
+#define HAS_TAG 0x10000
+
+/*
+ * The tag (HAS_TAG, priority, VLAN ID) that a frame gets on its way out to this member, 0 for none, or NOT_IN_VLAN. In a
+ * trunk, VLAN 0 has a tag if there is a priority to be told.
+ */
+static __always_inline int tag_out(__u32 member, const struct member *m, const struct frame *f)
+{
+	int vid = vlan_out(member, m, f->vlan);
+
+	if (vid == NOT_IN_VLAN || (!vid && (m->vlan_mode != VLAN_TRUNK || !f->tag.priority)))
+		return vid;
+	return HAS_TAG | f->tag.priority | vid;
 }
 
 #endif

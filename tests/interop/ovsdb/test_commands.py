@@ -33,7 +33,11 @@ def host(built: Ports) -> Ports:
 def devices(host: Ports) -> set[str]:
     """Return the names of all devices that are neither the lab's nor the switch's own."""
     names = {link["ifname"] for link in json.loads(host.host.ip("-j", "link"))}
-    return {name for name in names if name not in {"lo", "eth0", "br-phy"} and name[:4] not in {"ovs-", "vxne"} and name[:3] != "vx-"}
+    return {
+        name
+        for name in names
+        if name not in {"lo", "eth0", "br-phy"} and name[:4] not in {"ovs-", "vxne"} and name[:3] != "vx-"
+    }
 
 
 def test_may_exist(host: Ports) -> None:

@@ -115,9 +115,7 @@ class _Collected:
         if row.type in {"", "system"}:
             if row.name not in whole.links:
                 raise _RefusedError(f"could not open network device {row.name} (No such device)")
-            if row.mtu_request is not None:
-                self._notes.append(f"interface {row.name}: vxnet sets mtu_request of internal ports only")
-            self._ports.append(Port(device=row.name, segment=whole.row.name, vlans=member))
+            self._ports.append(Port(device=row.name, segment=whole.row.name, vlans=member, mtu=row.mtu_request))
         elif row.type == "vxlan":
             read = vxlan.tunnel(row, whole.row.name, member)
             if read.tunnel is None:

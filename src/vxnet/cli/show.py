@@ -83,7 +83,7 @@ def lines(view: Overview, daemon: Running | None) -> Iterator[str]:
     if view.local:
         yield _title("vtep", str(view.local), "green")
     else:
-        yield _title("switch", "no segments", "green")
+        yield _title("switch", count(len(view.bridges), "bridge"), "green")
     yield from _vtep(view)
     yield from _daemon(daemon)
     for segment in view.segments:

@@ -71,8 +71,8 @@ class Datapath:
                         orphans |= change.kind in _WITH_SLOTS
                         continue
                     if orphans:
-                        # Before their slots are given to others, who would inherit what was learned there.
-                        self.sweep(time.monotonic_ns())
+                        # Before slots and names are given to others, who would inherit what was learned there.
+                        self._clean_up()
                         orphans = False
                     self._make(change)
                 except (VxnetError, OSError) as error:
@@ -84,7 +84,7 @@ class Datapath:
                 recount |= change.kind in {"fdb", "tunnel"}
         finally:
             if orphans or recount:
-                self.sweep(time.monotonic_ns())
+                self._clean_up()
             if self._parts:
                 listening.follow(self._parts, routes=False)
                 self._parts.touch()
@@ -99,6 +99,11 @@ class Datapath:
         if self._parts:
             listening.follow(self._parts, routes=True)
             self._parts.touch()
+
+    def _clean_up(self) -> None:
+        if self._parts:
+            self._parts.clean_up()
+        self.sweep(time.monotonic_ns())
 
     def _make(self, change: Change) -> None:
         parts = self._there()

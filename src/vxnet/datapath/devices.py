@@ -33,13 +33,13 @@ from vxnet.datapath.rtnetlink import (
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_GETADDR = 16, 17, 18, 22
 _IFADDRMSG = 8
 _IFA_LOCAL = 2
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_IFALIAS = 1, 3, 4, 10, 18, 20
-_IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 29, 37
+_IFLA_GROUP, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 27, 29, 37
 _INFO_KIND, _INFO_DATA = 1, 2
 _VXLAN_PORT = 15
 _VETH_PEER = 1
@@ -47,6 +47,9 @@ _RTM_GETTFILTER = 46
 _TCMSG = 20
 _TCA_KIND = 1
 _SKIP_STATS = 8
+
+_DOOMED = 0x76786E74
+"""The group (`ip link set DEVICE group N`) that devices are in for the moment before they are deleted together."""
 
 _IFF_UP, _IFF_LOOPBACK, _IFF_PROMISC, _IFF_LOWER_UP = 0x1, 0x8, 0x100, 0x10000
 _ARPHRD_ETHER = 1
@@ -218,6 +221,17 @@ def set_master(index: int, master: int) -> None:
 def delete(index: int) -> None:
     """Delete a device."""
     _do(_RTM_DELLINK, _link(index), "deleting the device")
+
+
+def delete_together(indexes: Iterable[int]) -> None:
+    """Delete devices, in the time that one takes: each alone waits 18 ms for all CPUs (an RCU grace period)."""
+    chosen = attribute(_IFLA_GROUP, struct.pack("=I", _DOOMED))
+    some = False
+    for index in indexes:
+        _set(index, "choosing the device to be deleted", chosen)
+        some = True
+    if some:
+        _do(_RTM_DELLINK, _link(0) + chosen, "deleting devices")
 
 
 def _set(index: int, what: str, attributes_: bytes = b"", *, flags: int = 0, which: int = 0) -> None:

@@ -17,6 +17,7 @@ from vxnet.datapath.kernel import alias
 from vxnet.errors import HostError, KernelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from vxnet.datapath.devices import Device
@@ -64,8 +65,7 @@ def settle(port: Port) -> None:
         net.set_mtu(outer.index, port.mtu)
 
 
-def remove(device: str, run_dir: Path) -> None:
-    """Delete both ends, with the addresses and routes that were there; nothing there is fine."""
-    inner = net.named(inner_name(device))
-    if inner and inner.alias == alias(run_dir):
-        net.delete(inner.index)
+def remove(devices: Iterable[str], run_dir: Path) -> None:
+    """Delete both ends of each, with the addresses and routes that were there; nothing there is fine."""
+    inner = filter(None, (net.named(inner_name(device)) for device in devices))
+    net.delete_together([device.index for device in inner if device.alias == alias(run_dir)])

@@ -7,6 +7,7 @@ import os
 from ctypes import c_uint32
 from typing import TYPE_CHECKING, Self
 
+from vxnet.datapath import internal
 from vxnet.datapath.kernel import alias, load
 from vxnet.datapath.layout import LAYOUT, State, VtepValue
 from vxnet.datapath.maps import Maps
@@ -26,6 +27,8 @@ class Parts:
         self.run_dir = run_dir
         self.maps = maps
         self.slots = Slots(maps)
+        self.doomed: set[str] = set()
+        """Internal ports whose devices are still to be deleted."""
         self._programs = programs or {}
 
     @classmethod
@@ -53,6 +56,11 @@ class Parts:
     def in_use(self) -> bool:
         """Whether anything is there to be switched."""
         return bool(self.slots.domains) or any(True for _ in self.maps.vteps.items())
+
+    def clean_up(self) -> None:
+        """Delete the devices of internal ports that have been removed."""
+        doomed, self.doomed = self.doomed, set()
+        internal.remove(doomed, self.run_dir)
 
     def touch(self) -> None:
         """Void every cached flow: the next frame of each asks the FDB and the routing table again."""

@@ -70,14 +70,16 @@ def _device(parts: Parts, port: Port, present: Devices) -> Device:
 
 
 def remove(parts: Parts, port: Port) -> None:
-    """Take the port off its segment or bridge; its device may be gone already. An internal port's goes with it."""
+    """Take the port off its segment or bridge; its device may be gone already. An internal port's goes after it.
+
+    Its deletion is put off (`Parts.doomed`), as several devices are deleted in the time of one.
+    """
     slot = parts.slots.port(port.device)
     if slot is None:
         return
-    member = parts.slots.members[slot]
+    if parts.slots.members[slot].flags & MEMBER_INTERNAL:
+        parts.doomed.add(port.device)
     _detach(parts, slot)
-    if member.flags & MEMBER_INTERNAL:
-        internal.remove(port.device, parts.run_dir)
 
 
 def _detach(parts: Parts, slot: int) -> None:

@@ -133,14 +133,20 @@ static __always_inline int to_port(struct __sk_buff *skb, struct frame *f, struc
 	return hand_over(skb, ifindex, peer);
 }
 
+/*
+ * may_open: a flow may be opened. Not for frames out of a tunnel, which go into another one of a bridge: all packets of a
+ * VXLAN device would share it.
+ */
 static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, struct place *to,
-				     const struct member *tunnel)
+				     const struct member *tunnel, int may_open)
 {
 	struct vtep *v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
 	int tag = tag_out(to->member, tunnel, f), ifindex;
 	__u32 overlay;
 	struct inner inner = {};
 
+	if (to->member == f->from)
+		return drop(DROP_SPLIT_HORIZON);
 	if (tag == NOT_IN_VLAN)
 		return drop(DROP_VLAN_FILTERED);
 	if (!v)
@@ -150,7 +156,7 @@ static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, str
 		parse_inner(skb, &inner);
 	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
 		return drop(DROP_TOO_BIG);
-	if (is_ip(skb->protocol) && !tag && !f->tag.vid && !skb->vlan_present) {
+	if (may_open && is_ip(skb->protocol) && !tag && !f->tag.vid && !skb->vlan_present) {
 		ifindex = open_tx_flow(skb, f->from, to);
 		if (ifindex >= 0) {
 			count_tx(to->member, f->bytes);
@@ -193,7 +199,7 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	case MEMBER_PORT:
 		return to_port(skb, &f, &there, target);
 	case MEMBER_TUNNEL:
-		return to_tunnel(skb, &f, &there, target);
+		return to_tunnel(skb, &f, &there, target, 1);
 	default:
 		return flood_frame(skb, &f, d);
 	}

@@ -290,29 +290,6 @@ static __always_inline int overlay_to_port(struct __sk_buff *skb, struct frame *
 	return bpf_redirect(ifindex, 0);
 }
 
-/* Out of one tunnel, into another one of the bridge. No flow is opened: all packets of this device would share it. */
-static __always_inline int overlay_to_tunnel(struct __sk_buff *skb, struct frame *f, struct place *to,
-					     const struct member *tunnel)
-{
-	struct vtep *v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
-	int tag = tag_out(to->member, tunnel, f);
-	struct inner inner = {};
-	__u32 overlay;
-
-	if (to->member == f->from)
-		return drop(DROP_SPLIT_HORIZON);
-	if (tag == NOT_IN_VLAN)
-		return drop(DROP_VLAN_FILTERED);
-	if (!v)
-		return drop(DROP_NO_PORT);
-	overlay = v->overlay;
-	if (is_ip(skb->protocol))
-		parse_inner(skb, &inner);
-	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
-		return drop(DROP_TOO_BIG);
-	return to_overlay(skb, f, to, tunnel, overlay, tag);
-}
-
 static __always_inline int overlay_receive(struct __sk_buff *skb)
 {
 	struct place here = {}, there = {};
@@ -352,7 +329,7 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	case MEMBER_PORT:
 		return overlay_to_port(skb, &f, &there, target);
 	case MEMBER_TUNNEL:
-		return overlay_to_tunnel(skb, &f, &there, target);
+		return to_tunnel(skb, &f, &there, target, 0);
 	default:
 		return flood_frame(skb, &f, d);
 	}

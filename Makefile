@@ -9,12 +9,12 @@ BIN := .venv/bin
 BPF := src/vxnet/datapath/bpf
 ARGS ?=
 
-.PHONY: help setup demo demo-ovs test bench bench-ovs lint format wheel lock clean clean-all
+.PHONY: help setup demo demo-ovs test test-kernels bench bench-ovs lint format wheel lock clean clean-all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## Debian packages, .venv, locked dependencies, vxnet itself; quick when all is there
 	@scripts/setup
@@ -33,6 +33,9 @@ demo-ovs: setup  ## the article's experiment by its own ovs-vsctl script; ARGS="
 
 test: lint  ## lint, then every test; those that need root are skipped without it, but fail when CI=true
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-kernels: setup  ## the data plane's tests in Debian's 6.1 and 6.12, booted in qemu; long without KVM (root)
+	@scripts/test-kernels
 
 bench: setup  ## packets/s, latency and streams beside the kernel's and Open vSwitch's; writes build/ (root)
 	@$(BIN)/python -m bench $(ARGS)

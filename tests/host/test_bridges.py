@@ -204,6 +204,18 @@ def test_the_program_follows_the_route(net: Net) -> None:
     net.h1.node.ip("route", "del", f"{H2}/32", "dev", "br1")
     net.h1.touch()
     assert (programs(net.h1.node, "br0"), programs(net.h1.node, "br1")) == ([UNDERLAY], [])
+    net.h1.node.ip("tuntap", "add", "tun0", "mode", "tun")
+    net.h1.node.ip("link", "set", "tun0", "up")
+    net.h1.node.ip("route", "add", f"{H2}/32", "dev", "tun0")
+    net.h1.touch()
+    assert (programs(net.h1.node, "br0"), programs(net.h1.node, "tun0")) == ([], [])
+    net.h1.node.ip("link", "del", "tun0")
+    net.h1.node.ip("route", "add", "blackhole", f"{H2}/32")
+    net.h1.touch()
+    assert programs(net.h1.node, "br0") == []
+    net.h1.node.ip("route", "del", "blackhole", f"{H2}/32")
+    net.h1.touch()
+    assert programs(net.h1.node, "br0") == [UNDERLAY]
 
 
 def test_an_internal_port_in_another_namespace(net: Net) -> None:

@@ -133,9 +133,10 @@ def device(index: int) -> Device | None:
 def named(name: str) -> Device | None:
     """Read one by its name, but for its addresses; None if there is none."""
     try:
-        return device(socket.if_nametoindex(name))
-    except OSError:
+        index = socket.if_nametoindex(name)
+    except OSError:  # no interface with this name, without an errno
         return None
+    return device(index)
 
 
 def _which(index: int) -> bytes:
@@ -286,14 +287,20 @@ def remove_empty_clsact(index: int) -> None:
                 raise
 
 
+_NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL})
+"""No route; or one of the types unreachable, prohibit and blackhole (ip-route(8))."""
+
+
 def way_to(remote: IPv4Address) -> int:
     """Return the index of the device that the route to ``remote`` leads through; 0 if there is none."""
-    try:
-        with netlink(f"asking for the route to {remote}") as ip:
-            routes = ip.route("get", dst=str(remote))
-            return next((int(route.get("oif") or 0) for route in routes), 0)
-    except KernelError:
-        return 0
+    with netlink(f"asking for the route to {remote}") as ip:
+        try:
+            routes = list(ip.route("get", dst=str(remote)))
+        except NetlinkError as error:
+            if error.code in _NO_WAY:
+                return 0
+            raise
+    return next((int(route.get("oif") or 0) for route in routes), 0)
 
 
 def add_group_route(group: IPv4Address, underlay: int, metric: int) -> None:

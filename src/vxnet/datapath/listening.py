@@ -46,7 +46,9 @@ def follow(parts: Parts, *, routes: bool) -> None:
             if asked[remote] != member.ifindex:
                 member.ifindex = asked[remote]
                 parts.slots.put_member(slot, member)
-    _attach(parts, {member.ifindex for member in tunnels.values()} - {0}, before)
+    leading = (present.by_index.get(member.ifindex) for member in tunnels.values())
+    # Packets without an Ethernet header (WireGuard, a TUN) the program cannot read; those on lo never leave the host.
+    _attach(parts, {device.index for device in leading if device and device.ethernet}, before)
     _listen(parts, list(tunnels.values()), present)
 
 

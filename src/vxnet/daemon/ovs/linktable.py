@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, Final
-
-from pyroute2.netlink.exceptions import NetlinkError
+from typing import TYPE_CHECKING, Final
 
 from vxnet.daemon.ovs import ethtool
-from vxnet.datapath.devices import netlink
+from vxnet.datapath.devices import way_to
 from vxnet.datapath.rtnetlink import IFINFOMSG, NLM_F_DUMP, attribute, attributes, talk
 from vxnet.packet.mac import LENGTH, format_mac
 from vxnet.sources.ovsdb.links import Egress, Link
@@ -33,7 +31,7 @@ class LinkTable:
 
     def __init__(self) -> None:
         self.links: dict[str, Link] = {}
-        self._ways: dict[IPv4Address, int | None] = {}
+        self._ways: dict[IPv4Address, int] = {}
 
     def read(self) -> None:
         """Read all devices. What ethtool says is asked again only of those that are new, or whose carrier changed."""
@@ -48,10 +46,9 @@ class LinkTable:
         """Return the devices that lead to remotes; those without a route are left out."""
         wanted = set(remotes)
         if unknown := wanted - self._ways.keys():
-            with netlink("looking for the routes to remotes") as ip:
-                self._ways |= {remote: _way(ip, remote) for remote in unknown}
+            self._ways |= {remote: way_to(remote) for remote in unknown}
         by_index = {link.index: link for link in self.links.values()}
-        ways = ((remote, by_index.get(self._ways[remote] or 0)) for remote in wanted)
+        ways = ((remote, by_index.get(self._ways[remote])) for remote in wanted)
         return {remote: Egress(link.name, link.carrier) for remote, link in ways if link}
 
 
@@ -62,15 +59,6 @@ def counters() -> dict[str, Counters]:
 
 def _dump(which: bytes) -> list[bytes]:
     return list(talk(_RTM_GETLINK, NLM_F_DUMP, bytes(IFINFOMSG) + which, "reading the network devices"))
-
-
-def _way(ip: Any, remote: IPv4Address) -> int | None:  # noqa: ANN401  (pyroute2 has no types)
-    try:
-        found = list(ip.route("get", dst=str(remote)))
-    except NetlinkError:
-        return None
-    index: int | None = found[0].get("oif") if found else None
-    return index
 
 
 def _link(reply: bytes, before: dict[str, Link]) -> Link:

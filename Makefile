@@ -58,6 +58,7 @@ wheel: setup  ## dist/vxnet-*.whl, with the compiled eBPF programs in it
 lock:  ## pin the dependencies of pyproject.toml anew (needs uv)
 	$(LOCK) --group dev --output-file requirements-dev.lock pyproject.toml
 	$(LOCK) --constraint requirements-dev.lock --no-annotate --output-file requirements.lock pyproject.toml
+	$(LOCK) --no-annotate --output-file requirements-openstack.lock --group openstack
 
 LOCK = uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"

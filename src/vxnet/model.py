@@ -8,9 +8,10 @@
           +-- tunnels    Tunnel, ...     of the bridges
           +-- ports      Port, ...       local devices attached to segments and bridges
           +-- fdb        FdbEntry, ...   static forwarding entries of segments
+          +-- neighbours Neighbour, ...  addresses in segments for which ARP and ND are answered here
 
-A source (the host file, the Open vSwitch database) yields a HostState; the kernel is read back into one; `vxnet.plan`
-compares the two.
+A source (the host file, the Open vSwitch database, the cluster) yields a HostState; the kernel is read back into one;
+`vxnet.plan` compares the two.
 Values here are valid by type, not by meaning: what may stand beside what is checked by the sources.
 """
 
@@ -113,8 +114,20 @@ class Tunnel(msgspec.Struct, frozen=True, kw_only=True):
     vlans: Vlans = ALL_VLANS
 
 
+class Source(msgspec.Struct, frozen=True, order=True):
+    """What may leave a port: frames from ``mac``; IP and ARP only from ``prefix`` (canonical, ``10.0.0.5/32``).
+
+    ``prefix`` "": any address.
+    """
+
+    mac: str
+    prefix: str = ""
+
+
 class Port(msgspec.Struct, frozen=True, kw_only=True):
     """A local Ethernet device attached to a segment or a bridge, both by name.
+
+    ``sources`` (port security, of segments' ports alone): what may leave the port, nothing else does; None: anything.
 
     An ``internal`` one is made by vxnet and holds addresses of this host. ``vlans`` matter in a bridge alone, ``mac``
     (``aa:bb:cc:dd:ee:ff``, lower case; None: as it is) for internal ports alone, ``mtu`` (bytes; None: as it is) for
@@ -127,6 +140,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     internal: bool = False
     mac: str | None = None
     mtu: int | None = None
+    sources: tuple[Source, ...] | None = None
 
 
 class FdbEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +155,17 @@ class FdbEntry(msgspec.Struct, frozen=True, kw_only=True):
     remote: IPv4Address | None = None
 
 
+class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
+    """In ``segment``, ``address`` (canonical) is at ``mac``: who asks for it from a port is answered here.
+
+    So neither ARP (RFC 826) nor neighbour solicitations (RFC 4861, section 7.2) for it are flooded.
+    """
+
+    segment: str
+    address: str
+    mac: str
+
+
 class HostState(msgspec.Struct, frozen=True, kw_only=True):
     """All of one host. ``vtep`` is None where there are no segments."""
 
@@ -150,6 +175,7 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     tunnels: tuple[Tunnel, ...] = ()
     ports: tuple[Port, ...] = ()
     fdb: tuple[FdbEntry, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
 
 
 DOWN = HostState()

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
-if TYPE_CHECKING:
-    from vxnet.cluster.records import Role
+from vxnet.cluster.records import Role
 
 
 class Caller(msgspec.Struct, frozen=True):

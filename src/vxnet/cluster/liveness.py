@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vxnet.cluster.replica import Edit, Replica
 
 ALIVE = 20.0
-"""Seconds since an agent's last heartbeat after which it is not alive. With two intervals of 5 s before it: 30 at most."""
+"""Seconds without a heartbeat after which an agent is not alive. With two intervals of 5 s before it: 30 at most."""
 
 INTERVAL = 5.0
 """Seconds between an agent's reports, and between a server's writes of what it has heard."""

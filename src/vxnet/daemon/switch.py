@@ -16,6 +16,7 @@ from vxnet.errors import VxnetError
 from vxnet.plan import Actual, name_of, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from vxnet.model import HostState
@@ -34,7 +35,9 @@ class Switch:
         self._failures: dict[str, str] = {}
         self._brought: HostState | None = None
 
-    def bring(self, desired: HostState, *, look: bool = True) -> tuple[int, dict[str, str]]:
+    def bring(
+        self, desired: HostState, *, look: bool = True, progress: Callable[[Change], None] = lambda _: None
+    ) -> tuple[int, dict[str, str]]:
         """Bring the kernel to ``desired``. Return how many changes that took, and what failed, by its name.
 
         Without ``look`` it is compared with what the kernel was brought to last, if nothing failed then: reading the
@@ -45,6 +48,7 @@ class Switch:
         def tell(change: Change) -> None:
             if change.name not in self._failures:
                 log.info("%s %s %s: %s", change.action, change.kind, change.name, change.reason)
+            progress(change)
 
         def failed(change: Change, error: VxnetError | OSError) -> None:
             failures.setdefault(change.name, str(error))

@@ -43,9 +43,13 @@ def device_name(port_id: str) -> str:
 
 
 def desired(
-    segments: Iterable[messages.Segment], local: IPv4Address, devices: frozenset[str], aliases: Mapping[str, str]
+    segments: Iterable[messages.Segment], local: IPv4Address, devices: Mapping[str, str], aliases: Mapping[str, str]
 ) -> Wanted:
-    """Return the host that these segments ask for. ``aliases``: the devices that have one, by their alias."""
+    """Return the host that these segments ask for.
+
+    ``devices``: those that are there, each with why it cannot be attached, "" if it can. ``aliases``: the names of
+    those that have an alias, by it.
+    """
     host = _Host(local, devices, aliases)
     for segment in segments:
         host.add(segment)
@@ -62,7 +66,7 @@ def desired(
 class _Host:
     """What has been gathered so far. Of two that claim one device, one MAC or one address, the first has it."""
 
-    def __init__(self, local: IPv4Address, devices: frozenset[str], aliases: Mapping[str, str]) -> None:
+    def __init__(self, local: IPv4Address, devices: Mapping[str, str], aliases: Mapping[str, str]) -> None:
         self._local = local
         self._devices = devices
         self._aliases = aliases
@@ -96,6 +100,8 @@ class _Host:
             self.waiting[port.id] = "its admin_state_up is false"
         elif device not in self._devices:
             self.waiting[port.id] = f"device {device} does not exist; `vxnet port plug {port.id}` makes one"
+        elif self._devices[device]:
+            self.waiting[port.id] = self._devices[device]
         elif device in self.ports:
             self.waiting[port.id] = f"device {device} is port {self.at[device]}'s"
         else:

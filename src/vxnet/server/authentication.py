@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who asks, as everything behind it sees it: an Identity turns headers into a Caller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from vxnet.errors import VxnetError
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+
+    from vxnet.cluster.caller import Caller
+
+
+class Unauthenticated(VxnetError):  # noqa: N818  (what the caller is)
+    """The headers name nobody who is known here, or the password or token is wrong. Says no more than that."""
+
+
+class Identity(Protocol):
+    """Knows the callers."""
+
+    async def caller(self, headers: Headers) -> Caller:
+        """Return who asks. Unauthenticated if that is nobody known."""

@@ -29,6 +29,7 @@ COMMANDS = {
     "stats": "vxnet.cli.stats:stats",
     "ovs-vswitchd": "vxnet.cli.ovs_vswitchd:ovs_vswitchd",
     "agent": "vxnet.cli.agent:agent",
+    "cluster": "vxnet.cli.cluster:app",
     "lab": "vxnet.cli.lab:app",
 }
 """Where each is: ``module:function``, or ``module:app`` for one with commands of its own. Docstrings are the help."""

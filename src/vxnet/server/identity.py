@@ -6,17 +6,16 @@
     Authorization: Basic ...       --name--> records.User --1. verified lately? 2. scrypt--> Caller
 
 A password costs a quarter of a second to check, on purpose, so one that was right is remembered in memory: as an HMAC
-under a key of this process, together with the stored hash that it matched. Another hash there voids it. Who is refused
-is looked for once more in what the store holds now: it may have been added a moment ago, by another server or a command.
+under a key of this process, together with the stored hash that it matched. Another hash there voids it. Before anybody
+is refused, they are looked for in what the store holds now: another server or a command may just have added them.
 
-Wrong passwords are checked a few at a time, and few may wait, so a flood of them leaves memory and processors to others.
+Passwords are checked a few at a time, and few may wait: a flood of wrong ones leaves memory and processors to others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hmac
 import os
 import secrets
@@ -131,8 +130,10 @@ def _decoded(credentials: str) -> tuple[str, str]:
     """Return user and password (RFC 7617 section 2). No error says what was sent."""
     try:
         text = base64.b64decode(credentials, validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise UnauthenticatedError("Authorization: Basic is not followed by USER:PASSWORD in UTF-8 and base64") from None
+    except ValueError:
+        raise UnauthenticatedError(
+            "Authorization: Basic is not followed by USER:PASSWORD in UTF-8 and base64"
+        ) from None
     name, colon, password = text.partition(":")
     if not colon:
         raise UnauthenticatedError("Authorization: Basic has no colon between user and password")

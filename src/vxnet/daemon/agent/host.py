@@ -102,7 +102,7 @@ class Host:
         return held(read(self._run_dir).state, ports, revision=revision, local=self._local, waiting=self.waiting)
 
     def _usable(self) -> dict[str, str]:
-        """Return the devices, each with what stands in its way. One that was set down once it was attached is let be."""
+        """Return the devices, each with what stands in its way: one set down since it was attached is let be."""
         self._attached &= self.present.by_index.keys()
         return {
             name: f"device {name} is down; `ip link set {name} up`"

@@ -27,11 +27,11 @@ async def opened_store(url: str, *, create: bool = False) -> AsyncIterator[Store
         raise StoreError(f"{file}: does not exist; name the store of the cluster: --store, or the variable VXNET_STORE")
     store = await open_store(url)
     try:
+        if file:
+            give(file.parent, *(file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm")))
         yield store
     finally:
         await store.close()
-        if file:
-            _give(file)
 
 
 @asynccontextmanager
@@ -55,11 +55,11 @@ def sqlite_file(url: str) -> Path | None:
     return Path(place) if scheme == "sqlite" and place.startswith("/") else None
 
 
-def _give(file: Path) -> None:
-    """Give what root has made to whom the folder belongs: the server runs as a user of its own."""
-    owner = file.parent.stat()
+def give(folder: Path, *files: Path) -> None:
+    """Give what root has made in a folder to whom the folder belongs: the server runs as a user of its own."""
+    owner = folder.stat()
     if os.geteuid() != 0 or owner.st_uid == 0:
         return
-    for path in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
+    for path in files:
         if path.exists() and path.stat().st_uid == 0:
             os.chown(path, owner.st_uid, owner.st_gid)

@@ -31,6 +31,7 @@ COMMANDS = {
     "agent": "vxnet.cli.agent:agent",
     "server": "vxnet.cli.server:server",
     "cluster": "vxnet.cli.cluster:app",
+    "port": "vxnet.cli.port:app",
     "lab": "vxnet.cli.lab:app",
 }
 """Where each is: ``module:function``, or ``module:app`` for one with commands of its own. Docstrings are the help."""

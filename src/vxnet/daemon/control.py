@@ -2,13 +2,14 @@
 """The control socket: how the commands talk to vxnetd.
 
 A Unix stream socket, RUN_DIR/vxnetd.sock. One request, one line of JSON; then answers, a line each, the last of them
-Done, Running, Details or Failed:
+Done, Running, Details, Ports or Failed:
 
     Up(state)   ->  Step(change) ...  Done        bring the host to this state
     Down()      ->  Step(change) ...  Done        take it all away; the daemon ends
     Quit()      ->  Done                          the daemon ends, the kernel goes on forwarding
     Status()    ->  Running(pid, ...)             what only the daemon knows; at once, whatever else it is doing
     LookUp(port) -> Details(...)                  of an agent: what a machine has to know to be this port
+    ListPorts()  -> Ports(...)                    of an agent: the same of each port bound to this host
 
 The socket's mode is 0600: whoever may talk to it may change the network.
 """
@@ -67,7 +68,11 @@ class LookUp(msgspec.Struct, frozen=True, tag=True):
     port: str
 
 
-Request = Up | Down | Quit | Status | LookUp
+class ListPorts(msgspec.Struct, frozen=True, tag=True):
+    """Say what is known of every port bound to this host."""
+
+
+Request = Up | Down | Quit | Status | LookUp | ListPorts
 
 
 class Step(msgspec.Struct, frozen=True, tag=True):
@@ -130,8 +135,14 @@ class Details(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     waits_for: str
 
 
-Answer = Step | Done | Failed | Running | Details
-Last = Done | Running | Details
+class Ports(msgspec.Struct, frozen=True, tag=True):
+    """Every port that is bound to this host."""
+
+    ports: tuple[Details, ...]
+
+
+Answer = Step | Done | Failed | Running | Details | Ports
+Last = Done | Running | Details | Ports
 
 
 class NotRunningError(ControlError):

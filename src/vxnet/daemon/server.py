@@ -16,7 +16,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Final
 
-from vxnet.daemon.control import LOG, Done, Down, LookUp, Quit, Running, Status, Step, Up, Waiting
+from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Quit, Running, Status, Step, Up, Waiting
 from vxnet.daemon.keeper import Keeper
 from vxnet.daemon.listening import control_socket, same_netns
 from vxnet.daemon.logfile import trim
@@ -125,7 +125,7 @@ class Server:
                 self._stop.set()
             case Status():
                 return self._running()
-            case LookUp():
+            case LookUp() | ListPorts():
                 message = (
                     f"this host is described by a file, not by a cluster: vxnetd of {self._run_dir} knows no ports"
                 )

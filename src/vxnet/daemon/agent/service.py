@@ -15,6 +15,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,7 @@ from vxnet.cluster.messages import Audit, Report
 from vxnet.cluster.times import now
 from vxnet.daemon.agent.details import details, device_of, find
 from vxnet.daemon.agent.host import Host
-from vxnet.daemon.control import LOG, Done, Down, LookUp, Quit, Running, Status, Step, Up, Waiting
+from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Ports, Quit, Running, Status, Step, Up, Waiting
 from vxnet.daemon.listening import control_socket, same_netns
 from vxnet.daemon.logfile import trim
 from vxnet.daemon.notify import notify
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
     from pathlib import Path
 
-    from vxnet.daemon.control import Answer, Request
+    from vxnet.cluster.messages import LocalPort, Segment
+    from vxnet.daemon.control import Answer, Details, Request
     from vxnet.plan import Change
     from vxnet.sources.cluster.stream import Servers
 
@@ -49,7 +51,7 @@ LOOK: Final = 10.0
 """Seconds between looks at what the kernel really holds, and between sweeps of the FDB."""
 
 _CALM = 0.5
-"""Seconds after the last event of a burst until the kernel is read back: most events are of our own making."""
+"""Seconds without an event until the kernel is read back: it is quick to say, and slow to ask, what has changed."""
 
 
 class Service:
@@ -69,6 +71,7 @@ class Service:
         self._stop = asyncio.Event()
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
+        self._stirred = asyncio.Event()
         self._told = False
         self._links_changed = self._look_due = True
         self._brought = 0
@@ -108,17 +111,26 @@ class Service:
             if links:
                 self._links_changed = True
                 self._wake.set()
+                self._stirred.set()
             if links or ways:
                 await self._do(self._host.touch)
 
     async def _look(self) -> None:
-        """Read the kernel back from time to time, and sweep."""
+        """Read the kernel back when it is calm again after events, and from time to time anyway; then sweep too."""
+        due = time.monotonic() + LOOK
         while True:
-            await asyncio.sleep(LOOK)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                    await self._stirred.wait()
+                    while self._stirred.is_set():
+                        self._stirred.clear()
+                        await asyncio.sleep(_CALM)
             self._look_due = self._links_changed = True
             self._wake.set()
-            await self._do(self._host.sweep)
-            trim(self._run_dir / LOG)
+            if time.monotonic() >= due:
+                due = time.monotonic() + LOOK
+                await self._do(self._host.sweep)
+                trim(self._run_dir / LOG)
 
     # ---- what is done ----
 
@@ -206,7 +218,9 @@ class Service:
             case Status():
                 return self._running()
             case LookUp(asked):
-                return self._details(asked)
+                return self._details(*find(self._ports(), asked, self._name))
+            case ListPorts():
+                return Ports(tuple(self._details(*port) for port in sorted(self._ports(), key=lambda port: port[1].id)))
         return Done()
 
     def _running(self) -> Running:
@@ -214,10 +228,13 @@ class Service:
         waiting = (Waiting(*ports.get(port, (port, "")), why) for port, why in self._host.waiting.items())
         return Running(os.getpid(), tuple(waiting), self._host.trouble or self._servers.trouble)
 
-    def _details(self, asked: str) -> Answer:
+    def _ports(self) -> list[tuple[Segment, LocalPort]]:
+        """Return the ports bound to this host. ControlError if nobody has said yet which they are."""
         if not self._told:
             raise ControlError(f"no server has said yet what this host is to be; {self._servers.trouble or 'wait'}")
-        segment, port = find(self._view.local_ports(), asked, self._name)
+        return list(self._view.local_ports())
+
+    def _details(self, segment: Segment, port: LocalPort) -> Details:
         waits_for = self._host.waiting.get(port.id, "" if port.id in self._host.active else "the agent")
         device = device_of(port, self._host.wanted.ports, device_name(port.id))
         return details(segment, port, device, waits_for)

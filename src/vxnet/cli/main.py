@@ -28,6 +28,8 @@ COMMANDS = {
     "fdb": "vxnet.cli.fdb:fdb",
     "stats": "vxnet.cli.stats:stats",
     "ovs-vswitchd": "vxnet.cli.ovs_vswitchd:ovs_vswitchd",
+    "agent": "vxnet.cli.agent:agent",
+    "port": "vxnet.cli.port:app",
     "lab": "vxnet.cli.lab:app",
 }
 """Where each is: ``module:function``, or ``module:app`` for one with commands of its own. Docstrings are the help."""

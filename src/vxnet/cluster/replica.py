@@ -7,13 +7,14 @@ committed (see writing.py). It changes by whole batches alone, so whoever looks 
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from vxnet.cluster.keys import KINDS, META_INCARNATION, Kept, id_of, key_of
+from vxnet.cluster.keys import KINDS, META_INCARNATION, Kept, id_of, key_of, value_of
 from vxnet.cluster.records import Agent, Heartbeat, Network, Port, PortState, Quota, Server, Subnet, Token, User
 
 if TYPE_CHECKING:
@@ -195,6 +196,12 @@ class Replica:
     def port_with_mac(self, network_id: str, mac: str) -> str | None:
         """Return the id of the port that has this MAC in a network."""
         return self._macs.get((network_id, mac))
+
+    def digest(self) -> str:
+        """Return a checksum of every record but the heartbeats: replicas that agree have the same."""
+        records = (record for kind, table in self._tables.items() if kind != "heartbeat" for record in table)
+        lines = sorted(key_of(record).encode() + b" " + value_of(record) for record in records)
+        return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
     def _take(self, key: str, value: bytes | None, revision: int) -> Edit | None:
         kind, _, name = key.partition("/")

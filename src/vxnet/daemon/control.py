@@ -2,12 +2,14 @@
 """The control socket: how the commands talk to vxnetd.
 
 A Unix stream socket, RUN_DIR/vxnetd.sock. One request, one line of JSON; then answers, a line each, the last of them
-Done, Running or Failed:
+Done, Running, Details, Ports or Failed:
 
     Up(state)   ->  Step(change) ...  Done        bring the host to this state
     Down()      ->  Step(change) ...  Done        take it all away; the daemon ends
     Quit()      ->  Done                          the daemon ends, the kernel goes on forwarding
     Status()    ->  Running(pid, ...)             what only the daemon knows; at once, whatever else it is doing
+    LookUp(port) -> Details(...)                  of an agent: what a machine has to know to be this port
+    ListPorts()  -> Ports(...)                    of an agent: the same of each port bound to this host
 
 The socket's mode is 0600: whoever may talk to it may change the network.
 """
@@ -60,7 +62,17 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     """Say how it is going."""
 
 
-Request = Up | Down | Quit | Status
+class LookUp(msgspec.Struct, frozen=True, tag=True):
+    """Say what is known of a port of the cluster: its id, the beginning of it, or its name."""
+
+    port: str
+
+
+class ListPorts(msgspec.Struct, frozen=True, tag=True):
+    """Say what is known of every port bound to this host."""
+
+
+Request = Up | Down | Quit | Status | LookUp | ListPorts
 
 
 class Step(msgspec.Struct, frozen=True, tag=True):
@@ -103,7 +115,34 @@ class Running(msgspec.Struct, frozen=True, tag=True):
     trouble: str
 
 
-Answer = Step | Done | Failed | Running
+class Details(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A port of the cluster that is bound to this host.
+
+    ``addresses`` have their prefix length, ``routes`` are pairs of destination and next hop, ``mtu`` is in bytes.
+    ``device`` is the port's here, whether it exists or not; ``waits_for`` says why it does not forward, "" if it does.
+    """
+
+    id: str
+    name: str
+    network: str
+    mac: str
+    mtu: int
+    addresses: tuple[str, ...]
+    gateways: tuple[str, ...]
+    routes: tuple[tuple[str, str], ...]
+    dns_nameservers: tuple[str, ...]
+    device: str
+    waits_for: str
+
+
+class Ports(msgspec.Struct, frozen=True, tag=True):
+    """Every port that is bound to this host."""
+
+    ports: tuple[Details, ...]
+
+
+Answer = Step | Done | Failed | Running | Details | Ports
+Last = Done | Running | Details | Ports
 
 
 class NotRunningError(ControlError):
@@ -155,7 +194,7 @@ def status(run_dir: Path) -> Running | None:
     return answer if isinstance(answer, Running) else None
 
 
-def ask(run_dir: Path, request: Request, progress: Callable[[Step], None] = lambda _: None) -> Done | Running:
+def ask(run_dir: Path, request: Request, progress: Callable[[Step], None] = lambda _: None) -> Last:
     """Send a request and return its last answer. ControlError with the daemon's words if it failed."""
     with socket.socket(socket.AF_UNIX) as connection:
         try:

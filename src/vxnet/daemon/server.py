@@ -16,26 +16,10 @@ import os
 import signal
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from vxnet.daemon.control import (
-    LOG,
-    Done,
-    Down,
-    Failed,
-    Quit,
-    Running,
-    Status,
-    Step,
-    Up,
-    Waiting,
-    decode_request,
-    encode,
-    socket_path,
-)
+from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Quit, Running, Status, Step, Up, Waiting
 from vxnet.daemon.keeper import Keeper
+from vxnet.daemon.listening import control_socket, same_netns
 from vxnet.daemon.logfile import trim
-from vxnet.daemon.netns import netns
 from vxnet.daemon.notify import notify
 from vxnet.daemon.rundir import claim
 from vxnet.daemon.watch import Watch
@@ -54,7 +38,6 @@ log = logging.getLogger("vxnetd")
 SWEEP: Final = 10.0
 """Seconds between sweeps, as in the kernel's VXLAN device."""
 
-_MAX_REQUEST = 1 << 28
 _SETTLE = 0.05
 
 
@@ -73,17 +56,10 @@ class Server:
 
     async def run(self, desired: HostState | None) -> None:
         """Serve until told to stop. With ``desired``, bring the host there first, as far as its devices allow."""
-        path = socket_path(self._run_dir)
-        path.unlink(missing_ok=True)
-        old_mask = os.umask(0o177)
-        try:
-            server = await asyncio.start_unix_server(self._serve, path, limit=_MAX_REQUEST)
-        finally:
-            os.umask(old_mask)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        async with asyncio.TaskGroup() as tasks:
+        async with control_socket(self._run_dir, self._answer), asyncio.TaskGroup() as tasks:
             if desired:
                 await self._do(lambda: self._keeper.start(desired))
             self._tell_ready()
@@ -92,8 +68,6 @@ class Server:
             notify("STOPPING=1")
             for job in jobs:
                 job.cancel()
-        server.close()
-        path.unlink(missing_ok=True)
 
     async def _do(self, work: Callable[[], None]) -> None:
         """Let the keeper do one thing at a time, without holding up the loop."""
@@ -133,47 +107,31 @@ class Server:
 
     # ---- the control socket ------------------------------------------------------------------------------------
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = decode_request(await reader.readline())
-            await self._answer(request, writer)
-        except ConnectionError:
-            log.info("whoever asked has gone")
-        except (VxnetError, msgspec.MsgspecError, OSError) as error:
-            writer.write(encode(Failed(str(error))))
-        finally:
-            writer.close()
-
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, request: Request, tell: Callable[[Answer], None]) -> Answer:
         loop = asyncio.get_running_loop()
 
         def progress(change: Change) -> None:
-            loop.call_soon_threadsafe(writer.write, encode(Step.of(change)))
+            loop.call_soon_threadsafe(tell, Step.of(change))
 
-        last: Answer = Done()
         match request:
             case Up(state, caller):
-                self._same_netns(caller)
+                same_netns(caller, self._run_dir)
                 await self._do(lambda: self._keeper.bring(state, progress))
             case Down(caller):
-                self._same_netns(caller)
+                same_netns(caller, self._run_dir)
                 await self._do(lambda: self._keeper.down(progress))
                 self._stop.set()
             case Quit():
                 self._stop.set()
             case Status():
-                last = self._running()
-        writer.write(encode(last))
-        await writer.drain()
+                return self._running()
+            case LookUp() | ListPorts():
+                message = (
+                    f"this host is described by a file, not by a cluster: vxnetd of {self._run_dir} knows no ports"
+                )
+                raise ControlError(message)
+        return Done()
 
     def _running(self) -> Running:
         waiting = (Waiting(port.device, port.segment, why) for port, why in self._keeper.waiting.items())
         return Running(os.getpid(), tuple(waiting), self._keeper.trouble)
-
-    def _same_netns(self, caller: int) -> None:
-        if caller != netns():
-            message = (
-                f"vxnetd of {self._run_dir} serves another network namespace; give each its own --run-dir "
-                "(or VXNET_RUN_DIR)"
-            )
-            raise ControlError(message)

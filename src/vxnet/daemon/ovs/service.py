@@ -25,9 +25,10 @@ from ovs.poller import Poller
 from vxnet.daemon.control import LOG, PIDFILE
 from vxnet.daemon.logfile import trim
 from vxnet.daemon.notify import notify
+from vxnet.daemon.ovs.frames import frames
 from vxnet.daemon.ovs.linktable import LinkTable, counters
-from vxnet.daemon.ovs.switch import Switch
 from vxnet.daemon.rundir import claim
+from vxnet.daemon.switch import Switch
 from vxnet.daemon.watch import Watch
 from vxnet.errors import VxnetError
 from vxnet.sources.ovsdb import results, status
@@ -156,7 +157,7 @@ class Service:
         elif ways:
             self._write(database)
         if time.monotonic() >= self._count_at:
-            self._count(database, self._switch)
+            self._count(database)
 
     def _reconfigure(self, database: Database, switch: Switch) -> None:
         """Bring the kernel to what the rows say, and write back what came of it."""
@@ -197,13 +198,13 @@ class Service:
             notify("READY=1")
             log.info("serving %d bridges", len(self._wanted.bridges))
 
-    def _count(self, database: Database, switch: Switch) -> None:
+    def _count(self, database: Database) -> None:
         """Write the statistics."""
         asked = database.other_config.get("stats-update-interval", "")
         interval = max(_LEAST_STATISTICS, int(asked) if asked.isascii() and asked.isdigit() else 0)
         self._count_at = time.monotonic() + interval / 1000
         operations: list[dict[str, Any]] = []
-        counted = results.statistics(self._wanted, self._broken, switch.frames(), counters())
+        counted = results.statistics(self._wanted, self._broken, frames(self._run_dir), counters())
         for table, uuid, columns in counted:
             self._connection.write(table, uuid, columns, operations)
         self._connection.commit(operations)

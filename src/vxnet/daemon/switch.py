@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The datapath of a host whose desired state is a database: as much of it as there can be, and what is not, and why."""
+"""The datapath of a host that follows a database or a cluster: as much of what is desired as there can be.
+
+What cannot be, and why, is told by its name; the rest is not held up by it.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,17 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import report
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
-from vxnet.errors import HostError, VxnetError
-from vxnet.plan import name_of, plan
-from vxnet.sources.ovsdb.status import Frames
+from vxnet.errors import VxnetError
+from vxnet.plan import Actual, name_of, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from vxnet.model import Bridge, HostState, Port, Tunnel
-    from vxnet.plan import Change
+    from vxnet.model import HostState
+    from vxnet.plan import Change, Value
 
 log = logging.getLogger("vxnetd")
 
@@ -31,14 +33,22 @@ class Switch:
         self._datapath = Datapath(run_dir)
         self._datapath.replace_programs()
         self._failures: dict[str, str] = {}
+        self._brought: HostState | None = None
 
-    def bring(self, desired: HostState) -> tuple[int, dict[str, str]]:
-        """Bring the kernel to ``desired``. Return how many changes that took, and what failed, by its name."""
+    def bring(
+        self, desired: HostState, *, look: bool = True, progress: Callable[[Change], None] = lambda _: None
+    ) -> tuple[int, dict[str, str]]:
+        """Bring the kernel to ``desired``. Return how many changes that took, and what failed, by its name.
+
+        Without ``look`` it is compared with what the kernel was brought to last, if nothing failed then: reading the
+        kernel back takes a time that grows with all that is there, not with what changes.
+        """
         failures: dict[str, str] = {}
 
         def tell(change: Change) -> None:
             if change.name not in self._failures:
                 log.info("%s %s %s: %s", change.action, change.kind, change.name, change.reason)
+            progress(change)
 
         def failed(change: Change, error: VxnetError | OSError) -> None:
             failures.setdefault(change.name, str(error))
@@ -47,12 +57,16 @@ class Switch:
 
         changes: tuple[Change, ...] = ()
         try:
-            changes = plan(desired, read(self._run_dir))
+            brought, self._brought = self._brought, None
+            changes = plan(desired, Actual(brought) if brought and not look else read(self._run_dir))
             if changes:
                 self._datapath.apply(changes, tell, failed)
+            if not failures:
+                self._brought = desired
         except (VxnetError, OSError) as error:
             # Not one thing's fault: nobody can say what works.
-            everything: tuple[Bridge | Tunnel | Port, ...] = (*desired.bridges, *desired.tunnels, *desired.ports)
+            networks: tuple[Value, ...] = (*desired.segments, *desired.bridges)
+            everything = (*networks, *desired.tunnels, *desired.ports)
             failures = {name_of(value): str(error) for value in everything}
             if failures != self._failures:
                 log.error("%s", error)  # noqa: TRY400  (its words say it all)
@@ -66,14 +80,3 @@ class Switch:
     def touch(self) -> None:
         """Let every cached flow be looked up again: a route or a next hop has changed."""
         self._datapath.touch()
-
-    def frames(self) -> dict[str, Frames]:
-        """Return what every port and tunnel has counted, by its name."""
-        try:
-            counted = report.members(self._run_dir)
-        except HostError:  # there is no bridge
-            return {}
-        return {
-            name: Frames(traffic.rx_packets, traffic.rx_bytes, traffic.tx_packets, traffic.tx_bytes)
-            for name, traffic in counted.items()
-        }

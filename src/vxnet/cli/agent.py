@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vxnet agent`: keep this host as the servers of a cluster say; docs/agent.md."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import sys
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vxnet.cli.options import RUN_DIR, RunDir
+from vxnet.daemon.agent.service import Service
+from vxnet.datapath.kernel import require_root
+from vxnet.sources.cluster.stream import Servers
+from vxnet.sources.values import vtep_address
+
+_URL = re.compile(r"https?://[^/?#\s]+/?")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+
+
+def agent(
+    server: Annotated[
+        str, typer.Option(metavar="URL[,URL]", envvar="VXNET_SERVER", help="The servers, as http(s)://HOST:PORT.")
+    ],
+    host: Annotated[str, typer.Option(metavar="NAME", help="This host's name in the cluster: ports' binding:host_id.")],
+    local: Annotated[str, typer.Option(metavar="ADDRESS", help="This host's address on the underlay: its VTEP.")],
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="F", help="The file with this host's token, of `vxnet cluster agent-token`.")
+    ] = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(metavar="F", help="Certificates that servers' are signed by; the system's unless given."),
+    ] = None,
+    run_dir: RunDir = RUN_DIR,
+) -> None:
+    """Keep this network namespace as the servers of a cluster say. The kernel forwards without this daemon."""
+    require_root()
+    urls = [url.rstrip("/") for url in server.split(",") if url]
+    if not urls or not all(_URL.fullmatch(url) for url in urls):
+        raise typer.BadParameter(f"{server} is not of the form http://HOST:PORT[,...]", param_hint="--server")
+    if not _HOST.fullmatch(host):
+        raise typer.BadParameter(f"{host!r} is no name of a host", param_hint="--host")
+    address = _address(local)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Made outside the loop: adopting what is there asks netlink, which must not be inside one.
+    service = Service(Servers(urls, host, token_file, ca_file), host, address, run_dir)
+    asyncio.run(service.run())
+
+
+def _address(text: str) -> IPv4Address:
+    try:
+        address = IPv4Address(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is not an IPv4 address", param_hint="--local") from error
+    if what := vtep_address(address):
+        raise typer.BadParameter(f"{text} {what}", param_hint="--local")
+    return address

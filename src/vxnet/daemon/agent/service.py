@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent: one loop between the servers of a cluster and the kernel of this host.
+
+    servers --stream--> View --.
+    netlink (Watch) ------------+--> turn: Host.bring, one at a time --> kernel
+    every 10 seconds ----------'       '--> report, at once when something has changed, and every 5 seconds
+
+Before a server has said what this host is to be, nothing is changed: what an earlier agent has left goes on forwarding.
+With no server nothing changes either. Stopping the agent (SIGTERM, SIGINT, a crash) takes nothing away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from vxnet import __version__
+from vxnet.cluster.liveness import INTERVAL
+from vxnet.cluster.messages import Audit, Report
+from vxnet.cluster.times import now
+from vxnet.daemon.agent.details import details, device_of, find
+from vxnet.daemon.agent.host import Host
+from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Ports, Quit, Running, Status, Step, Up, Waiting
+from vxnet.daemon.listening import control_socket, same_netns
+from vxnet.daemon.logfile import trim
+from vxnet.daemon.notify import notify
+from vxnet.daemon.rundir import claim
+from vxnet.daemon.watch import Watch
+from vxnet.errors import ControlError, VxnetError
+from vxnet.sources.cluster.desired import device_name
+from vxnet.sources.cluster.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from ipaddress import IPv4Address
+    from pathlib import Path
+
+    from vxnet.cluster.messages import LocalPort, Segment
+    from vxnet.daemon.control import Answer, Details, Request
+    from vxnet.plan import Change
+    from vxnet.sources.cluster.stream import Servers
+
+log = logging.getLogger("vxnet-agent")
+
+LOOK: Final = 10.0
+"""Seconds between looks at what the kernel really holds, and between sweeps of the FDB."""
+
+_CALM = 0.5
+"""Seconds without an event until the kernel is read back: it is quick to say, and slow to ask, what has changed."""
+
+
+class Service:
+    """One agent: one host of a cluster, one run directory."""
+
+    def __init__(self, servers: Servers, name: str, local: IPv4Address, run_dir: Path) -> None:
+        """Claim the run directory and adopt what is in the kernel. ControlError if another daemon has it."""
+        self._run_dir = run_dir
+        self._claim = claim(run_dir)
+        self._servers = servers
+        self._name = name
+        self._local = local
+        self._host = Host(run_dir, local)
+        self._view = View()
+        self._watch = Watch()
+        self._busy = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._news = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._told = False
+        self._links_changed = self._look_due = True
+        self._brought = 0
+        self._started_at = now()
+        self._ready = False
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        async with control_socket(self._run_dir, self._answer), asyncio.TaskGroup() as tasks:
+            work = (self._watch.run(), self._follow(), self._listen(), self._keep(), self._look(), self._report())
+            jobs = [tasks.create_task(job) for job in work]
+            await self._stop.wait()
+            notify("STOPPING=1")
+            for job in jobs:
+                job.cancel()
+        await self._servers.close()
+
+    # ---- what happens ----
+
+    async def _listen(self) -> None:
+        """Take what the servers say."""
+        async for message in self._servers.messages(self._view):
+            if isinstance(message, Audit):
+                await self._audit(message.id)
+            elif self._view.apply(message):
+                self._told = True
+                self._wake.set()
+
+    async def _follow(self) -> None:
+        """Take what netlink says: devices at once, and the kernel is read back once it is calm again."""
+        while True:
+            await self._watch.changed.wait()
+            links, ways = self._watch.take()
+            if links:
+                self._links_changed = True
+                self._wake.set()
+                self._stirred.set()
+            if links or ways:
+                await self._do(self._host.touch)
+
+    async def _look(self) -> None:
+        """Read the kernel back when it is calm again after events, and from time to time anyway; then sweep too."""
+        due = time.monotonic() + LOOK
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                    await self._stirred.wait()
+                    while self._stirred.is_set():
+                        self._stirred.clear()
+                        await asyncio.sleep(_CALM)
+            self._look_due = self._links_changed = True
+            self._wake.set()
+            if time.monotonic() >= due:
+                due = time.monotonic() + LOOK
+                await self._do(self._host.sweep)
+                trim(self._run_dir / LOG)
+
+    # ---- what is done ----
+
+    async def _keep(self) -> None:
+        """Bring the host to what was said last, whenever something has changed."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._told:
+                await self._do(self._turn)
+                self._news.set()
+            if not self._ready and self._told and not self._host.trouble:
+                self._ready = True
+                notify("READY=1")
+
+    def _turn(self) -> None:
+        links, self._links_changed = self._links_changed, False
+        look, self._look_due = self._look_due, False
+        if links:
+            self._host.look_around()
+        revision = self._view.revision
+        self._host.bring(tuple(self._view.segments()), look=look)
+        self._brought = revision
+
+    async def _do(self, work: Callable[[], None]) -> None:
+        """Do one thing at a time, without holding up the loop. When it fails it is tried again at the next look."""
+        async with self._busy:
+            try:
+                await asyncio.to_thread(work)
+            except (VxnetError, OSError) as error:
+                self._look_due = True
+                log.error("%s", error)  # noqa: TRY400  (its words say it all)
+
+    # ---- what is said ----
+
+    async def _report(self) -> None:
+        """Tell the server which ports forward, at once when that may have changed, and as a sign of life."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), INTERVAL)
+            self._news.clear()
+            if not self._told or not self._host.underlay_mtu:
+                continue
+            report = Report(
+                revision=self._brought,
+                local=str(self._local),
+                underlay_mtu=self._host.underlay_mtu,
+                version=__version__,
+                started_at=self._started_at,
+                active=self._host.active,
+            )
+            await self._servers.report(report)
+
+    async def _audit(self, question: str) -> None:
+        """Bring the host to all that was said before the question, and answer with what the kernel then holds."""
+        self._look_due = self._links_changed = True
+        await self._do(self._turn)
+        async with self._busy:
+            held = await asyncio.to_thread(self._host.held, self._brought)
+        await self._servers.answer(question, held)
+
+    # ---- the control socket ----
+
+    async def _answer(self, request: Request, tell: Callable[[Answer], None]) -> Answer:
+        loop = asyncio.get_running_loop()
+
+        def progress(change: Change) -> None:
+            loop.call_soon_threadsafe(tell, Step.of(change))
+
+        match request:
+            case Up():
+                message = (
+                    f"this host is {self._name} of a cluster, served by vxnet agent (pid {os.getpid()}); "
+                    "a host file is for hosts of none: `vxnet down` takes this one out"
+                )
+                raise ControlError(message)
+            case Down(caller):
+                same_netns(caller, self._run_dir)
+                self._told = False
+                async with self._busy:
+                    await asyncio.to_thread(self._host.down, progress)
+                self._stop.set()
+            case Quit():
+                self._stop.set()
+            case Status():
+                return self._running()
+            case LookUp(asked):
+                return self._details(*find(self._ports(), asked, self._name))
+            case ListPorts():
+                return Ports(tuple(self._details(*port) for port in sorted(self._ports(), key=lambda port: port[1].id)))
+        return Done()
+
+    def _running(self) -> Running:
+        ports = {port.id: (device_name(port.id), segment.id) for segment, port in self._view.local_ports()}
+        waiting = (Waiting(*ports.get(port, (port, "")), why) for port, why in self._host.waiting.items())
+        return Running(os.getpid(), tuple(waiting), self._host.trouble or self._servers.trouble)
+
+    def _ports(self) -> list[tuple[Segment, LocalPort]]:
+        """Return the ports bound to this host. ControlError if nobody has said yet which they are."""
+        if not self._told:
+            raise ControlError(f"no server has said yet what this host is to be; {self._servers.trouble or 'wait'}")
+        return list(self._view.local_ports())
+
+    def _details(self, segment: Segment, port: LocalPort) -> Details:
+        waits_for = self._host.waiting.get(port.id, "" if port.id in self._host.active else "the agent")
+        device = device_of(port, self._host.wanted.ports, device_name(port.id))
+        return details(segment, port, device, waits_for)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's end of the control socket: one request a connection, one at a time answered by whoever serves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vxnet.daemon.control import Failed, decode_request, encode, socket_path
+from vxnet.daemon.netns import netns
+from vxnet.errors import ControlError, VxnetError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from vxnet.daemon.control import Answer, Request
+
+log = logging.getLogger("vxnetd")
+
+_MAX_REQUEST = 1 << 28
+
+
+@asynccontextmanager
+async def control_socket(
+    run_dir: Path, answer: Callable[[Request, Callable[[Answer], None]], Awaitable[Answer]]
+) -> AsyncIterator[None]:
+    """Serve the socket of ``run_dir`` inside the block. ``answer`` returns the last answer, and tells of others."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def tell(step: Answer) -> None:
+            writer.write(encode(step))
+
+        try:
+            request = decode_request(await reader.readline())
+            writer.write(encode(await answer(request, tell)))
+            await writer.drain()
+        except ConnectionError:
+            log.info("whoever asked has gone")
+        except (VxnetError, msgspec.MsgspecError, OSError) as error:
+            writer.write(encode(Failed(str(error))))
+        finally:
+            writer.close()
+
+    path = socket_path(run_dir)
+    path.unlink(missing_ok=True)
+    old_mask = os.umask(0o177)
+    try:
+        server = await asyncio.start_unix_server(serve, path, limit=_MAX_REQUEST)
+    finally:
+        os.umask(old_mask)
+    try:
+        yield
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)
+
+
+def same_netns(caller: int, run_dir: Path) -> None:
+    """ControlError unless the caller is in the network namespace of this daemon."""
+    if caller != netns():
+        message = (
+            f"vxnetd of {run_dir} serves another network namespace; give each its own --run-dir (or VXNET_RUN_DIR)"
+        )
+        raise ControlError(message)

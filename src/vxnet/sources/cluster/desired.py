@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the segments of a view make of this host.
+
+    segment   its id is its name, as names of networks are not unique; BUM goes to every VTEP behind which it has a port
+    fdb       every port's MAC: nothing known is flooded to be learned
+    neighbours  every port's addresses: ARP and ND are answered here
+    ports     those bound here for which there is a device; the others wait
+
+Which device is a port's: one whose alias is ``iface-id=ID``; else the one that binding:profile names as ``device``;
+else ``tap`` and the first 11 characters of the id, as all of OpenStack calls it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from vxnet.cluster.messages import LocalPort
+from vxnet.model import FdbEntry, HostState, Neighbour, Port, Segment, Source, Vtep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from vxnet.cluster import messages
+
+ALIAS: Final = "iface-id="
+"""What the alias of a port's device begins with; the port's id follows (Open vSwitch's word for it)."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The state, the id of the port at each device, and why each port without one waits."""
+
+    state: HostState
+    ports: dict[str, str] = {}
+    waiting: dict[str, str] = {}
+
+
+def device_name(port_id: str) -> str:
+    """Return what the device of a port is called unless something else says which one it is."""
+    return f"tap{port_id[:11]}"
+
+
+def desired(
+    segments: Iterable[messages.Segment], local: IPv4Address, devices: Mapping[str, str], aliases: Mapping[str, str]
+) -> Wanted:
+    """Return the host that these segments ask for.
+
+    ``devices``: those that are there, each with why it cannot be attached, "" if it can. ``aliases``: the names of
+    those that have an alias, by it.
+    """
+    host = _Host(local, devices, aliases)
+    for segment in segments:
+        host.add(segment)
+    state = HostState(
+        vtep=Vtep(local=local),
+        segments=tuple(host.segments),
+        ports=tuple(host.ports.values()),
+        fdb=tuple(host.fdb.values()),
+        neighbours=tuple(host.neighbours.values()),
+    )
+    return Wanted(state=state, ports=host.at, waiting=host.waiting)
+
+
+class _Host:
+    """What has been gathered so far. Of two that claim one device, one MAC or one address, the first has it."""
+
+    def __init__(self, local: IPv4Address, devices: Mapping[str, str], aliases: Mapping[str, str]) -> None:
+        self._local = local
+        self._devices = devices
+        self._aliases = aliases
+        self.segments: list[Segment] = []
+        self.ports: dict[str, Port] = {}
+        self.fdb: dict[tuple[str, str], FdbEntry] = {}
+        self.neighbours: dict[tuple[str, str], Neighbour] = {}
+        self.at: dict[str, str] = {}
+        self.waiting: dict[str, str] = {}
+
+    def add(self, segment: messages.Segment) -> None:
+        remotes: set[IPv4Address] = set()
+        for port in segment.ports:
+            if isinstance(port, LocalPort):
+                addresses = tuple(fixed.ip_address for fixed in port.fixed_ips)
+                self._attach(segment.id, port)
+            else:
+                addresses = port.addresses
+                remote = IPv4Address(port.vtep)
+                if remote != self._local:
+                    remotes.add(remote)
+                    self._place(segment.id, port.mac_address, remote=remote)
+            for address in addresses:
+                neighbour = Neighbour(segment=segment.id, address=address, mac=port.mac_address)
+                self.neighbours.setdefault((segment.id, address), neighbour)
+        self.segments.append(Segment(name=segment.id, vni=segment.vni, remotes=tuple(sorted(remotes))))
+
+    def _attach(self, segment: str, port: LocalPort) -> None:
+        device = self._device_of(port)
+        if not port.admin_state_up:
+            self.waiting[port.id] = "its admin_state_up is false"
+        elif device not in self._devices:
+            self.waiting[port.id] = f"device {device} does not exist; `vxnet port plug {port.id}` makes one"
+        elif self._devices[device]:
+            self.waiting[port.id] = self._devices[device]
+        elif device in self.ports:
+            self.waiting[port.id] = f"device {device} is port {self.at[device]}'s"
+        else:
+            self.at[device] = port.id
+            self.ports[device] = Port(device=device, segment=segment, sources=sources(port))
+            self._place(segment, port.mac_address, device=device)
+
+    def _device_of(self, port: LocalPort) -> str:
+        named = port.binding_profile.get("device")
+        fallback = named if isinstance(named, str) and named else device_name(port.id)
+        return self._aliases.get(f"{ALIAS}{port.id}", fallback)
+
+    def _place(self, segment: str, mac: str, *, remote: IPv4Address | None = None, device: str | None = None) -> None:
+        self.fdb.setdefault((segment, mac), FdbEntry(segment=segment, mac=mac, remote=remote, port=device))
+
+
+def sources(port: LocalPort) -> tuple[Source, ...] | None:
+    """Return what may leave a port: its own MAC and addresses, and the allowed pairs; None: anything.
+
+    IPv6 talks from a link-local address before it has any other: that of each MAC (EUI-64; RFC 4291, appendix A).
+    """
+    if not port.port_security_enabled:
+        return None
+    pairs = [(port.mac_address, fixed.ip_address) for fixed in port.fixed_ips]
+    pairs += [(pair.mac_address, pair.ip_address) for pair in port.allowed_address_pairs]
+    macs = {port.mac_address, *(mac for mac, _ in pairs)}
+    allowed = {Source(mac, str(ip_network(prefix))) for mac, prefix in pairs}
+    return tuple(sorted(allowed | {Source(mac, f"{link_local(mac)}/128") for mac in macs}))
+
+
+def link_local(mac: str) -> str:
+    """Return the link-local IPv6 address that is made of a MAC (RFC 4291, section 2.5.6 and appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    interface = bytes((octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]))
+    return str(ip_address(b"\xfe\x80" + bytes(6) + interface))

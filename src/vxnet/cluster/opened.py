@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vxnet.cluster.migrate import prepare
 from vxnet.cluster.writing import Cluster
 from vxnet.store.base import StoreError
 from vxnet.store.open import open_store
@@ -38,6 +39,7 @@ async def opened_store(url: str, *, create: bool = False) -> AsyncIterator[Store
 async def opened(url: str, *, create: bool = False) -> AsyncIterator[Cluster]:
     """Open the store and what it holds."""
     async with opened_store(url, create=create) as store:
+        await prepare(store)
         cluster = await Cluster.open(store)
         following = asyncio.create_task(cluster.run())
         try:

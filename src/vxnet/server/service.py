@@ -24,6 +24,7 @@ import uvicorn
 
 from vxnet.cluster.hub import Hub
 from vxnet.cluster.liveness import Liveness
+from vxnet.cluster.migrate import prepare
 from vxnet.cluster.opened import sqlite_file
 from vxnet.cluster.records import Server
 from vxnet.cluster.times import now
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
     from vxnet.cluster.replica import Replica
     from vxnet.server.options import Options
-    from vxnet.store.base import Store
 
 log = logging.getLogger("vxnet-server")
 
@@ -106,12 +106,12 @@ class Service:
             )
         file = sqlite_file(self._options.store)
         try:
-            with self._socket, held(file, self._url) if file else nullcontext():
-                store = await self._store()
+            with self._socket, held(file, f"the server at {self._url}") if file else nullcontext():
+                cluster = await self._open()
                 try:
-                    await self._serve(await Cluster.open(store))
+                    await self._serve(cluster)
                 finally:
-                    await store.close()
+                    await cluster.store.close()
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
@@ -120,14 +120,15 @@ class Service:
 
     # ---- the store ----
 
-    async def _store(self) -> Store:
+    async def _open(self) -> Cluster:
         """Open the store. etcd that is away is waited for: it may be starting, too. A file does not come by itself."""
         trouble = ""
         while True:
             try:
                 store = await open_store(self._options.store)
                 try:
-                    await store.revision()
+                    await prepare(store)
+                    return await Cluster.open(store)
                 except BaseException:
                     await store.close()
                     raise
@@ -139,8 +140,6 @@ class Service:
                     log.warning("waits for the store: %s", trouble)
                     notify(f"STATUS=waits for the store: {trouble}")
                 await asyncio.sleep(_PAUSE)
-            else:
-                return store
 
     # ---- serving ----
 

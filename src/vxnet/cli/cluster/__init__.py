@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from vxnet.cli.cluster import agent_token, token, user
+from vxnet.cli.cluster import agent_token, backup, token, user
 
 app = typer.Typer(
     name="cluster",
@@ -15,3 +15,5 @@ app = typer.Typer(
 app.add_typer(user.app)
 app.add_typer(token.app)
 app.command("agent-token")(agent_token.agent_token)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)

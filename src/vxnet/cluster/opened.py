@@ -52,9 +52,9 @@ async def opened(url: str, *, create: bool = False) -> AsyncIterator[Cluster]:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file of an SQLite store; None: it is another kind."""
+    """Return the file of an SQLite store; None: it is another kind. One slash more, as some write it, is the same."""
     scheme, _, place = url.partition("://")
-    return Path(place) if scheme == "sqlite" and place.startswith("/") else None
+    return Path(f"/{place.lstrip('/')}") if scheme == "sqlite" and place.startswith("/") else None
 
 
 def give(folder: Path, *files: Path) -> None:

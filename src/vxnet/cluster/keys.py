@@ -2,6 +2,7 @@
 """Where everything stands in the store.
 
     meta/schema                        the number of this layout           meta/incarnation    see Replica
+    meta/restoring                     while a backup is put back, in place of both
     network/ID  subnet/ID  port/ID  agent/HOST  heartbeat/HOST  port-state/ID
     user/NAME   token/DIGEST  quota/PROJECT  server/ID
 
@@ -31,6 +32,7 @@ SCHEMA = 1
 
 META_SCHEMA = "meta/schema"
 META_INCARNATION = "meta/incarnation"
+META_RESTORING = "meta/restoring"
 
 Kept = Network | Subnet | Port | PortState | Agent | Heartbeat | User | Token | Quota | Server
 """Every kind of record."""

@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vxnet.lab.etcd import Etcd
 from vxnet.store.open import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from vxnet.store.base import Store
 
-KINDS = ("sqlite",)
+KINDS = ("sqlite", "etcd")
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    """Return an etcd of one member, for all tests."""
+    with Etcd(tmp_path_factory.mktemp("etcd")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -27,8 +35,11 @@ def anyio_backend() -> str:
 @pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the URL of an empty store."""
-    assert request.param == "sqlite"
-    return f"sqlite://{tmp_path}/cluster.db"
+    if request.param == "sqlite":
+        return f"sqlite://{tmp_path}/cluster.db"
+    running: Etcd = request.getfixturevalue("etcd")
+    running.empty()
+    return running.url
 
 
 @pytest.fixture

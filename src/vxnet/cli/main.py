@@ -29,6 +29,8 @@ COMMANDS = {
     "stats": "vxnet.cli.stats:stats",
     "ovs-vswitchd": "vxnet.cli.ovs_vswitchd:ovs_vswitchd",
     "agent": "vxnet.cli.agent:agent",
+    "server": "vxnet.cli.server:server",
+    "cluster": "vxnet.cli.cluster:app",
     "port": "vxnet.cli.port:app",
     "lab": "vxnet.cli.lab:app",
 }

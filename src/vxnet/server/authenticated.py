@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
-from vxnet.cluster.caller import TooManyLoginsError, UnauthenticatedError
+from vxnet.server.authentication import TooManyLogins, Unauthenticated
 from vxnet.server.identity import CHALLENGE
 from vxnet.store.base import StoreError
 
@@ -29,9 +29,9 @@ class Authenticated:
         """Serve one request."""
         try:
             caller = await self._identity.caller(Headers(scope=scope))
-        except UnauthenticatedError as error:
+        except Unauthenticated as error:
             await _refusal(401, str(error))(scope, receive, send)
-        except (TooManyLoginsError, StoreError) as error:
+        except (TooManyLogins, StoreError) as error:
             await _refusal(503, str(error))(scope, receive, send)
         else:
             scope.setdefault("state", {})["caller"] = caller

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vxnet.cluster import secrets
-from vxnet.cluster.caller import Caller
+from vxnet.cluster.caller import Caller, TooManyLoginsError, UnauthenticatedError
 from vxnet.cluster.records import Token, User
 from vxnet.cluster.replica import Replica
 from vxnet.cluster.secrets import hash_password, token_digest
 from vxnet.server import identity as subject
-from vxnet.server.authentication import TooManyLogins, Unauthenticated
 from vxnet.server.identity import MOST_WAITING, Identity
 from vxnet.store.base import StoreError
 
@@ -75,7 +74,7 @@ class Known:
 
     async def refused(self, **headers: str) -> str:
         """Return why a request with these headers is not let in."""
-        with pytest.raises(Unauthenticated) as caught:
+        with pytest.raises(UnauthenticatedError) as caught:
             await self.caller(**headers)
         return str(caught.value)
 
@@ -232,12 +231,12 @@ async def test_a_flood_of_passwords(known: Known) -> None:
     await known.caller(authorization=RIGHT)
     flood = [asyncio.create_task(known.caller(authorization=basic("ana", str(at)))) for at in range(MOST_WAITING)]
     await asyncio.sleep(0)  # each has come as far as to wait
-    with pytest.raises(TooManyLogins):
+    with pytest.raises(TooManyLoginsError):
         await known.caller(authorization=basic("ana", "one more"))
     assert await known.caller(authorization=RIGHT) == ANA
     assert (await known.caller(x_auth_token=HOST)).host == "h1"
     results = await asyncio.gather(*flood, return_exceptions=True)
-    assert {type(result) for result in results} == {Unauthenticated}
+    assert {type(result) for result in results} == {UnauthenticatedError}
     assert await known.refused(authorization=basic("ana", "one more"))
 
 

@@ -6,6 +6,15 @@ from __future__ import annotations
 import msgspec
 
 from vxnet.cluster.records import Role
+from vxnet.errors import VxnetError
+
+
+class UnauthenticatedError(VxnetError):
+    """Nobody we know: HTTP's 401. It never says what of it was wrong, nor what was sent."""
+
+
+class TooManyLoginsError(VxnetError):
+    """Who asks cannot be looked into now: HTTP's 503."""
 
 
 class Caller(msgspec.Struct, frozen=True):

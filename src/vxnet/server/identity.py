@@ -22,9 +22,8 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from vxnet.cluster.caller import Caller
+from vxnet.cluster.caller import Caller, TooManyLoginsError, UnauthenticatedError
 from vxnet.cluster.secrets import MOST_PASSWORD, is_token, nobodys_password, password_matches, token_digest
-from vxnet.server.authentication import TooManyLogins, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -56,7 +55,7 @@ class Identity:
     async def caller(self, headers: Mapping[str, str]) -> Caller:
         """Return who asks. ``headers``: by name, in small letters or in any.
 
-        Unauthenticated if nobody we know; TooManyLogins if it cannot be looked into now. StoreError.
+        UnauthenticatedError if nobody we know; TooManyLoginsError if it cannot be looked into now. StoreError.
         """
         token = headers.get("x-auth-token")
         if token is not None:
@@ -68,9 +67,9 @@ class Identity:
             case "basic":
                 return await self._of_password(*_decoded(credentials.strip()))
             case "":
-                raise Unauthenticated("who asks? send a user and password by HTTP Basic, or a token")
+                raise UnauthenticatedError("who asks? send a user and password by HTTP Basic, or a token")
             case _:
-                raise Unauthenticated("Authorization: only Basic and Bearer are known")
+                raise UnauthenticatedError("Authorization: only Basic and Bearer are known")
 
     def close(self) -> None:
         """Let the threads go."""
@@ -84,7 +83,7 @@ class Identity:
             found = self._replica().tokens.get(digest) or (await self._fresh()).tokens.get(digest)
             if found:
                 return _token_caller(found)
-        raise Unauthenticated("the token is not valid; it is mistyped, or was deleted")
+        raise UnauthenticatedError("the token is not valid; it is mistyped, or was deleted")
 
     # ---- passwords ----
 
@@ -96,15 +95,15 @@ class Identity:
         if not await self._matches(user, password):
             refused, user = user, (await self._fresh()).users.get(name)
             if user is None or user.password == (refused.password if refused else ""):
-                raise Unauthenticated(_REFUSED)
+                raise UnauthenticatedError(_REFUSED)
             if not await self._matches(user, password):
-                raise Unauthenticated(_REFUSED)
+                raise UnauthenticatedError(_REFUSED)
         if user is None:
-            raise Unauthenticated(_REFUSED)
+            raise UnauthenticatedError(_REFUSED)
         # Threads take their time: the user may be another by now, or gone.
         now = self._replica().users.get(name)
         if now is None or now.password != user.password:
-            raise Unauthenticated(_REFUSED)
+            raise UnauthenticatedError(_REFUSED)
         self._verified[name] = proof, user.password
         return _user_caller(now)
 
@@ -117,7 +116,7 @@ class Identity:
         if len(password) > MOST_PASSWORD:
             return False
         if self._waiting >= MOST_WAITING:
-            raise TooManyLogins("too many passwords wait to be checked; try again in a few seconds")
+            raise TooManyLoginsError("too many passwords wait to be checked; try again in a few seconds")
         self._waiting += 1
         try:
             kept = user.password if user else self._nobody
@@ -132,10 +131,12 @@ def _decoded(credentials: str) -> tuple[str, str]:
     try:
         text = base64.b64decode(credentials, validate=True).decode()
     except ValueError:
-        raise Unauthenticated("Authorization: Basic is not followed by USER:PASSWORD in UTF-8 and base64") from None
+        raise UnauthenticatedError(
+            "Authorization: Basic is not followed by USER:PASSWORD in UTF-8 and base64"
+        ) from None
     name, colon, password = text.partition(":")
     if not colon:
-        raise Unauthenticated("Authorization: Basic has no colon between user and password")
+        raise UnauthenticatedError("Authorization: Basic has no colon between user and password")
     return name, password
 
 

@@ -150,7 +150,14 @@ class Service:
         cluster.observe(self._hub)
         beats = Beats(cluster, liveness)
         with closing(Identity(lambda: cluster.replica, cluster.fresh)) as identity:
-            app = application(cluster, self._hub, beats, identity)
+            app = application(
+                cluster,
+                self._hub,
+                beats,
+                liveness=liveness,
+                identity=identity,
+                settings=self._options.settings,
+            )
             self._http = http = self._uvicorn(Journal(app))
             async with asyncio.TaskGroup() as group:
                 tasks = [

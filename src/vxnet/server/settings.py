@@ -22,6 +22,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     vni_ranges: tuple[tuple[int, int], ...] = ((VNI_MIN, VNI_MAX),)
     mtu: int | None = None
-    quotas: dict[str, int] = msgspec.field(default_factory=DEFAULT_QUOTAS.copy)
+    quotas: dict[str, int] = msgspec.field(default_factory=lambda: dict(DEFAULT_QUOTAS))
     public_url: str | None = None
     max_page: int = -1

@@ -52,7 +52,7 @@ def resource(name: str, attributes: tuple[Attribute, ...]) -> Resource:
 
 
 def accept(table: Resource, said: Any, caller: Caller, verb: Verb) -> dict[str, Any]:  # noqa: ANN401  (JSON)
-    """Return the fields of what a request says of one resource; InvalidInput, PolicyNotAuthorized for the first fault."""
+    """Return the fields of what a request says of one resource. ApiError for the first fault in it."""
     if not isinstance(said, dict):
         raise InvalidInput(f"{table.name}: is no object with attributes")
     unknown = sorted(said.keys() - table.attributes.keys())

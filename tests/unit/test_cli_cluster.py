@@ -154,7 +154,7 @@ def test_tokens_of_agents(run: Callable[..., str], store: str) -> None:
         ),
         (("agent-token", "a/b"), f"host: 'a/b' {NO_HOST}"),
         (("agent-token", ""), f"host: '' {NO_HOST}"),
-        (("agent-token", "-h1"), f"host: '-h1' {NO_HOST}"),
+        (("agent-token", "h1-"), f"host: 'h1-' {NO_HOST}"),
         (("agent-token", "h9", "--revoke"), "host h9 has no token; vxnet cluster token list shows which have"),
     ],
     ids=lambda value: "-".join(value)[:40] if isinstance(value, tuple) else "",

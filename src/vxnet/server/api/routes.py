@@ -43,6 +43,7 @@ def _documents(discovery: Discovery) -> list[Route]:
     keystone = ("tenants", "tenants/{id}", "projects", "projects/{id}", "users", "users/{id}")
     return [
         Route("/", discovery.versions, methods=["GET"]),
+        Route("/openapi.json", discovery.openapi, methods=["GET"]),
         Route("/v2.0", discovery.resources, methods=["GET"]),
         Route("/v2.0/", discovery.resources, methods=["GET"]),
         Route("/v2.0/extensions", discovery.extensions, methods=["GET"]),

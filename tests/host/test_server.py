@@ -254,6 +254,23 @@ def test_tls(new: Callable[..., ApiServer], certificate: Path) -> None:
     assert status(server, verify=ssl.create_default_context(cadata=fresh.decode())) == 401
 
 
+def test_a_key_that_is_no_use(new: Callable[..., ApiServer], certificate: Path, tmp_path: Path) -> None:
+    """Another certificate's key, an encrypted one, no key at all: each is an error with the file's name, in one line."""
+    other, encrypted, none = (tmp_path / name for name in ("other.key", "encrypted.key", "none.key"))
+    new_certificate(other.with_suffix(".crt"))
+    subprocess.run(
+        ["openssl", "pkey", "-in", str(other), "-aes256", "-passout", "pass:x", "-out", str(encrypted)], check=True
+    )
+    none.write_text("no key")
+    for key in (other, encrypted, none):
+        server = new("--tls-cert", str(certificate), "--tls-key", str(key), name=key.stem)
+        with pytest.raises(LabError):
+            server.start()
+        assert server.log().startswith("vxnet: error: ")
+        assert str(key) in server.log()
+        assert server.log().count("\n") == 1
+
+
 # ---- its end ----
 
 

@@ -255,7 +255,7 @@ def test_tls(new: Callable[..., ApiServer], certificate: Path) -> None:
 
 
 def test_a_key_that_is_no_use(new: Callable[..., ApiServer], certificate: Path, tmp_path: Path) -> None:
-    """Another certificate's key, an encrypted one, no key at all: each is an error with the file's name, in one line."""
+    """Another certificate's key, an encrypted one, no key at all: each is named, in one line."""
     other, encrypted, none = (tmp_path / name for name in ("other.key", "encrypted.key", "none.key"))
     new_certificate(other.with_suffix(".crt"))
     subprocess.run(

@@ -14,13 +14,13 @@ from typing import Annotated
 import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
+from vxnet.cluster.accounts import HOST_NAME
 from vxnet.daemon.agent.service import Service
 from vxnet.datapath.kernel import require_root
 from vxnet.sources.cluster.stream import Servers
 from vxnet.sources.values import vtep_address
 
 _URL = re.compile(r"https?://[^/?#\s]+/?")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
 
 def agent(
@@ -43,7 +43,7 @@ def agent(
     urls = [url.rstrip("/") for url in server.split(",") if url]
     if not urls or not all(_URL.fullmatch(url) for url in urls):
         raise typer.BadParameter(f"{server} is not of the form http://HOST:PORT[,...]", param_hint="--server")
-    if not _HOST.fullmatch(host):
+    if not HOST_NAME.fullmatch(host):
         raise typer.BadParameter(f"{host!r} is no name of a host", param_hint="--host")
     address = _address(local)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

@@ -170,7 +170,8 @@ class Service:
         """Tell the server which ports forward, at once when that may have changed, and as a sign of life."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), INTERVAL)
+                async with asyncio.timeout(INTERVAL):
+                    await self._news.wait()
             self._news.clear()
             if not self._told or not self._host.underlay_mtu:
                 continue

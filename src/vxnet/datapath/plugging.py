@@ -14,9 +14,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
+import socket
 import struct
 from contextlib import contextmanager
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +39,7 @@ _TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB
 _IFF_TAP, _IFF_NO_PI, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x8000
 _IFREQ = struct.Struct("16sH22x")
 _IFA_F_NODAD = 0x02
-_LONGEST_NAME = 15
+_NAME = re.compile(r"(?:(?![/:%])[!-~]){1,15}")
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,13 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     gateways: tuple[str, ...]
     routes: tuple[tuple[str, str], ...]
+
+    @property
+    def all_routes(self) -> dict[str, str]:
+        """The next hop to each destination; a route to everywhere goes before the gateway of its family."""
+        everywhere = {6: "::/0", 4: "0.0.0.0/0"}
+        routes = {everywhere[ip_address(gateway).version]: gateway for gateway in reversed(self.gateways)}
+        return routes | {str(ip_network(destination)): hop for destination, hop in self.routes}
 
 
 def plug_namespace(device: str, alias: str, netns: str, inner: str, machine: Machine) -> None:
@@ -87,9 +96,9 @@ def unplug(device: str) -> None:
         net.delete_together([there.index])
 
 
-def holder_of(alias: str) -> str | None:
-    """Return the device that has this alias."""
-    return next((device.name for device in net.devices().by_index.values() if device.alias == alias), None)
+def plugged(prefix: str) -> dict[str, str]:
+    """Return the name of each device whose alias begins so, by its alias."""
+    return {d.alias: d.name for d in net.devices().by_index.values() if d.alias.startswith(prefix)}
 
 
 def _refuse(device: str) -> None:
@@ -99,8 +108,11 @@ def _refuse(device: str) -> None:
 
 
 def _check_name(device: str) -> None:
-    if not 0 < len(device.encode()) <= _LONGEST_NAME or "/" in device or not device.isprintable() or " " in device:
-        raise HostError(f"{device!r} is no name of a device: it has 1 to {_LONGEST_NAME} characters, no space and no /")
+    # As in the kernel's dev_valid_name(); it takes a % for a number that it is to choose.
+    if not _NAME.fullmatch(device) or device in {".", ".."}:
+        raise HostError(
+            f"{device!r} is no name of a device: it has 1 to 15 characters, none of them a space or one of / : %"
+        )
 
 
 def _namespace(netns: str) -> Path:
@@ -156,13 +168,12 @@ def _furnish(there: Any, inner: str, machine: Machine) -> None:  # noqa: ANN401 
         # The cluster knows that nobody else has it: there is nothing to be detected (RFC 4862, section 5.4).
         flags = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
         there.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
-    for destination, hop in (*machine.routes, *(("default", gateway) for gateway in machine.gateways)):
-        target = destination if destination == "default" else str(ip_network(destination))
-        there.route("add", dst=target, gateway=hop, oif=index, family=_family(hop))
-
-
-def _family(address: str) -> int:
-    return 10 if ":" in address else 2  # AF_INET6, AF_INET
+    for destination, hop in machine.all_routes.items():
+        family = socket.AF_INET6 if ":" in hop else socket.AF_INET
+        try:
+            there.route("add", dst=destination, gateway=hop, oif=index, family=family)
+        except NetlinkError as error:
+            raise KernelError(f"the route to {destination} via {hop} cannot be set: {error.args[-1]}") from error
 
 
 def _settle(device: str, alias: str, mtu: int) -> None:

@@ -10,7 +10,7 @@ from vxnet.daemon.control import Details
 from vxnet.errors import ControlError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from vxnet.cluster.messages import LocalPort, Segment
 
@@ -51,11 +51,6 @@ def details(segment: Segment, port: LocalPort, device: str, waits_for: str) -> D
         device=device,
         waits_for=waits_for,
     )
-
-
-def device_of(port: LocalPort, at: Mapping[str, str], otherwise: str) -> str:
-    """Return the device at which the port is; ``otherwise`` if it is at none."""
-    return next((device for device, name in at.items() if name == port.id), otherwise)
 
 
 def _once(words: Iterable[str]) -> tuple[str, ...]:

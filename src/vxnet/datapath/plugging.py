@@ -5,8 +5,9 @@
     tap3a8f1c2e-4b ========= veth ========= eth0     the port's MAC, MTU, addresses and routes
       alias iface-id=3a8f1c2e-4b...
 
-The alias tells the agent whose it is. It is set before the device is up, so that nothing is ever half a port; when any
-step fails, the device is deleted again, and its other end with it.
+The agent knows the device by its name and alias, and attaches it as soon as it sees them. So they are what it gets
+last, together with being up: nothing is ever half a port. When any step fails, the device is deleted again, and its
+other end with it.
 """
 
 from __future__ import annotations
@@ -70,24 +71,24 @@ def plug_namespace(device: str, alias: str, netns: str, inner: str, machine: Mac
     with _inside(path) as there:
         if there.link_lookup(ifname=inner):
             raise HostError(f"namespace {netns} has a device {inner} already; choose another --device")
-    with _undone(device), net.netlink(f"making {device}") as here, _file(path) as namespace:
-        here.link("add", ifname=device, kind="veth", peer={"ifname": inner, "net_ns_fd": namespace})
+    with _unfinished() as name, net.netlink(f"making {device}") as here, _file(path) as namespace:
+        here.link("add", ifname=name, kind="veth", peer={"ifname": inner, "net_ns_fd": namespace})
         with _inside(path) as there:
             _furnish(there, inner, machine)
-        _settle(device, alias, machine.mtu)
+        _finish(name, device, alias, machine.mtu)
 
 
 def plug_tap(device: str, alias: str, machine: Machine) -> None:
     """Make a TAP that stays when nobody has it open, for a VM whose MAC is ``machine``'s. HostError if it is there."""
     _refuse(device)
-    with _undone(device):
+    with _unfinished() as name:
         tap = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
         try:
-            fcntl.ioctl(tap, _TUNSETIFF, _IFREQ.pack(device.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_TUN_EXCL))
+            fcntl.ioctl(tap, _TUNSETIFF, _IFREQ.pack(name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_TUN_EXCL))
             fcntl.ioctl(tap, _TUNSETPERSIST, 1)
         finally:
             os.close(tap)
-        _settle(device, alias, machine.mtu)
+        _finish(name, device, alias, machine.mtu)
 
 
 def unplug(device: str) -> None:
@@ -147,12 +148,13 @@ def _inside(path: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def _undone(device: str) -> Iterator[None]:
-    """Delete the device if what is inside fails."""
+def _unfinished() -> Iterator[str]:
+    """A name for a device until it is finished; if that fails, the device is deleted."""
+    name = f"plug{os.getpid()}"
     try:
-        yield
+        yield name
     except BaseException:
-        unplug(device)
+        unplug(name)
         raise
 
 
@@ -176,12 +178,11 @@ def _furnish(there: Any, inner: str, machine: Machine) -> None:  # noqa: ANN401 
             raise KernelError(f"the route to {destination} via {hop} cannot be set: {error.args[-1]}") from error
 
 
-def _settle(device: str, alias: str, mtu: int) -> None:
+def _finish(name: str, device: str, alias: str, mtu: int) -> None:
     """Make this host's end a port's device: nothing of this host speaks on it."""
-    there = net.named(device)
+    there = net.named(name)
     if there is None:
         raise KernelError(f"{device}: was deleted by somebody else while it was being made")
-    net.set_sysctl(f"ipv6/conf/{device}/disable_ipv6", "1")
+    net.set_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
     net.set_mtu(there.index, mtu)
-    net.set_alias(there.index, alias)
-    net.set_up(there.index)
+    net.come_out(there.index, device, alias)

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.support.running import CLI, Host, end
-from vxnet.daemon import control
+from tests.support.running import CLI, Host
 from vxnet.lab import Lab
 from vxnet.lab.apiserver import ApiServer
 from vxnet.lab.wait import wait_until
@@ -187,6 +186,3 @@ def cluster_in(folder: Path, *, agents: bool = True) -> Iterator[Cluster]:
             cluster.h1.start()
             cluster.h2.start()
         yield cluster
-
-
-__all__ = ["Agent", "Cluster", "Machine", "cluster_in", "control", "end"]

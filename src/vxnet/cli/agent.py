@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
+from vxnet.cluster.accounts import HOST_NAME
 from vxnet.daemon.agent.service import Service
 from vxnet.datapath.kernel import require_root
 from vxnet.sources.cluster.stream import Servers
@@ -21,7 +22,6 @@ from vxnet.sources.values import vtep_address
 
 _URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?/?")
 _MOST_PORT = 65535
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
 
 def agent(
@@ -42,7 +42,7 @@ def agent(
     """Keep this network namespace as the servers of a cluster say. The kernel forwards without this daemon."""
     require_root()
     urls = _urls(server)
-    if not _HOST.fullmatch(host):
+    if not HOST_NAME.fullmatch(host):
         raise typer.BadParameter(f"{host!r} is no name of a host", param_hint="--host")
     address = _address(local)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

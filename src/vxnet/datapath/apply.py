@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import bridges, listening, ports, segments, static, tunnels, vtep
+from vxnet.datapath import bridges, listening, neighbours, ports, segments, static, tunnels, vtep
 from vxnet.datapath import devices as net
 from vxnet.datapath.kernel import find, require_root
 from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
 from vxnet.datapath.sweep import sweep
 from vxnet.errors import VxnetError
-from vxnet.model import Bridge, FdbEntry, Port, Segment, Tunnel, Vtep
+from vxnet.model import Bridge, FdbEntry, Neighbour, Port, Segment, Tunnel, Vtep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -120,12 +120,16 @@ class Datapath:
                 ports.add(parts, value, self._devices())
             case FdbEntry() as value:
                 static.add(parts, value)
+            case Neighbour() as value:
+                neighbours.add(parts, value)
 
     def _remove(self, change: Change) -> None:
         parts = self._there()
         match change.value:
             case FdbEntry() as value:
                 static.remove(parts, value)
+            case Neighbour() as value:
+                neighbours.remove(parts, value)
             case Port() as value:
                 ports.remove(parts, value)
             case Tunnel() as value:

@@ -179,7 +179,8 @@ class Service:
         """Tell the server which ports forward, at once when that may have changed, and as a sign of life."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), INTERVAL)
+                async with asyncio.timeout(INTERVAL):
+                    await self._news.wait()
             self._news.clear()
             outcome = self._host.outcome
             if outcome.revision < 0 or not self._host.underlay_mtu:

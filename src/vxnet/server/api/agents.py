@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from vxnet.cluster.commands import agents
 from vxnet.cluster.commands.errors import PolicyNotAuthorized
@@ -15,10 +14,12 @@ from vxnet.server.api.accept import Attribute, accept, resource
 from vxnet.server.api.answers import answer
 from vxnet.server.api.kinds import DESCRIPTION, FLAG
 from vxnet.server.api.request import context_of, object_of_request
+from vxnet.server.api.routing import at
 from vxnet.server.api.standard import TEXT, TIME
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.routing import Route
 
     from vxnet.cluster.liveness import Liveness
     from vxnet.cluster.records import Agent
@@ -55,10 +56,8 @@ class Agents:
     def routes(self) -> list[Route]:
         """Return where they are found."""
         return [
-            Route("/v2.0/agents", self.list, methods=["GET"]),
-            Route("/v2.0/agents/{id}", self.show, methods=["GET"]),
-            Route("/v2.0/agents/{id}", self.update, methods=["PUT"]),
-            Route("/v2.0/agents/{id}", self.delete, methods=["DELETE"]),
+            at("/v2.0/agents", GET=self.list),
+            at("/v2.0/agents/{id}", GET=self.show, PUT=self.update, DELETE=self.delete),
         ]
 
     async def list(self, request: Request) -> Response:

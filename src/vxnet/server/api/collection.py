@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 
 import msgspec
 from starlette.responses import Response
-from starlette.routing import Route
 
 from vxnet.cluster.caller import Caller
 from vxnet.cluster.commands.access import Context, found, sees
@@ -24,11 +23,13 @@ from vxnet.server.api import query as queries
 from vxnet.server.api.accept import accept
 from vxnet.server.api.answers import answer
 from vxnet.server.api.request import context_of, object_of_request
+from vxnet.server.api.routing import at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from starlette.requests import Request
+    from starlette.routing import Route
 
     from vxnet.cluster.replica import Table
     from vxnet.cluster.writing import Cluster
@@ -75,11 +76,8 @@ class Collection:
         """Return where it is found."""
         path = f"/v2.0/{self._table.collection}"
         return [
-            Route(path, self.list, methods=["GET"]),
-            Route(path, self.create, methods=["POST"]),
-            Route(f"{path}/{{id}}", self.show, methods=["GET"]),
-            Route(f"{path}/{{id}}", self.update, methods=["PUT"]),
-            Route(f"{path}/{{id}}", self.delete, methods=["DELETE"]),
+            at(path, GET=self.list, POST=self.create),
+            at(f"{path}/{{id}}", GET=self.show, PUT=self.update, DELETE=self.delete),
         ]
 
     # ---- reading ----

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vxnet.cluster.commands.errors import NotFound
 from vxnet.server.api.answers import answer, error
+from vxnet.server.api.openapi import document
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -74,6 +75,10 @@ class Discovery:
         if alias not in EXTENSIONS:
             raise NotFound(f"extension {alias} could not be found")
         return answer({"extension": _extension(alias)})
+
+    async def openapi(self, _: Request) -> Response:
+        """The description of all of it."""
+        return answer(document())
 
     async def no_keystone(self, _: Request) -> Response:
         """Tell clients that look for a project to take its name for its id, which is what it is here."""

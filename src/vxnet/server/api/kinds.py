@@ -68,6 +68,8 @@ def number(least: int, most: int) -> Kind:
     def convert(value: Json) -> int:
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value):
             value = int(value)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # JSON has one kind of numbers
         if isinstance(value, bool) or not isinstance(value, int):
             raise UnfitError(f"{_quoted(value)} is not a whole number")
         if not least <= value <= most:

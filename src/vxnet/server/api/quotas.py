@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from vxnet.cluster.commands import quotas
 from vxnet.cluster.commands.errors import PolicyNotAuthorized
@@ -19,9 +18,11 @@ from vxnet.server.api.accept import Attribute, accept, resource
 from vxnet.server.api.answers import answer
 from vxnet.server.api.kinds import number
 from vxnet.server.api.request import context_of, object_of_request
+from vxnet.server.api.routing import at
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.routing import Route
 
     from vxnet.cluster.writing import Cluster
     from vxnet.server.settings import Settings
@@ -41,13 +42,11 @@ class Quotas:
     def routes(self) -> list[Route]:
         """Return where they are found."""
         return [
-            Route("/v2.0/quotas", self.list, methods=["GET"]),
-            Route("/v2.0/quotas/{project}", self.show, methods=["GET"]),
-            Route("/v2.0/quotas/{project}", self.update, methods=["PUT"]),
-            Route("/v2.0/quotas/{project}", self.reset, methods=["DELETE"]),
-            Route("/v2.0/quotas/{project}/default", self.default, methods=["GET"]),
-            Route("/v2.0/quotas/{project}/details.json", self.details, methods=["GET"]),
-            Route("/v2.0/quotas/{project}/details", self.details, methods=["GET"]),
+            at("/v2.0/quotas", GET=self.list),
+            at("/v2.0/quotas/{project}", GET=self.show, PUT=self.update, DELETE=self.reset),
+            at("/v2.0/quotas/{project}/default", GET=self.default),
+            at("/v2.0/quotas/{project}/details.json", GET=self.details),
+            at("/v2.0/quotas/{project}/details", GET=self.details),
         ]
 
     async def list(self, request: Request) -> Response:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.routing import Route
-
 from vxnet.cluster.commands import networks, ports, subnets
 from vxnet.cluster.commands.networks import Rules
 from vxnet.cluster.records import Network, Port, Subnet
@@ -16,10 +14,13 @@ from vxnet.server.api.discovery import Discovery
 from vxnet.server.api.networks import NETWORKS, network_view
 from vxnet.server.api.ports import PORTS, port_view
 from vxnet.server.api.quotas import Quotas
+from vxnet.server.api.routing import at
 from vxnet.server.api.subnets import SUBNETS, subnet_view
 from vxnet.server.api.tags import Tags
 
 if TYPE_CHECKING:
+    from starlette.routing import Route
+
     from vxnet.cluster.liveness import Liveness
     from vxnet.cluster.writing import Cluster
     from vxnet.server.settings import Settings
@@ -42,12 +43,13 @@ def routes(cluster: Cluster, liveness: Liveness, settings: Settings) -> list[Rou
 def _documents(discovery: Discovery) -> list[Route]:
     keystone = ("tenants", "tenants/{id}", "projects", "projects/{id}", "users", "users/{id}")
     return [
-        Route("/", discovery.versions, methods=["GET"]),
-        Route("/v2.0", discovery.resources, methods=["GET"]),
-        Route("/v2.0/", discovery.resources, methods=["GET"]),
-        Route("/v2.0/extensions", discovery.extensions, methods=["GET"]),
-        Route("/v2.0/extensions/{alias}", discovery.extension, methods=["GET"]),
-        *(Route(f"/v2.0/{path}", discovery.no_keystone, methods=["GET"]) for path in keystone),
+        at("/", GET=discovery.versions),
+        at("/openapi.json", GET=discovery.openapi),
+        at("/v2.0", GET=discovery.resources),
+        at("/v2.0/", GET=discovery.resources),
+        at("/v2.0/extensions", GET=discovery.extensions),
+        at("/v2.0/extensions/{alias}", GET=discovery.extension),
+        *(at(f"/v2.0/{path}", GET=discovery.no_keystone) for path in keystone),
     ]
 
 

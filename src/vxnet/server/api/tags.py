@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from vxnet.cluster.commands import tags
 from vxnet.cluster.commands.access import found
@@ -18,9 +17,11 @@ from vxnet.cluster.commands.errors import InvalidInput, TagNotFound
 from vxnet.server.api.answers import answer
 from vxnet.server.api.kinds import NAME, UnfitError, list_of
 from vxnet.server.api.request import context_of, object_of_request
+from vxnet.server.api.routing import at
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.routing import Route
 
     from vxnet.cluster.writing import Cluster
 
@@ -39,12 +40,8 @@ class Tags:
         """Return where they are found."""
         path = f"/v2.0/{self._collection}/{{id}}/tags"
         return [
-            Route(path, self.show, methods=["GET"]),
-            Route(path, self.replace, methods=["PUT"]),
-            Route(path, self.clear, methods=["DELETE"]),
-            Route(f"{path}/{{tag}}", self.has, methods=["GET"]),
-            Route(f"{path}/{{tag}}", self.add, methods=["PUT"]),
-            Route(f"{path}/{{tag}}", self.remove, methods=["DELETE"]),
+            at(path, GET=self.show, PUT=self.replace, DELETE=self.clear),
+            at(f"{path}/{{tag}}", GET=self.has, PUT=self.add, DELETE=self.remove),
         ]
 
     async def show(self, request: Request) -> Response:

@@ -163,8 +163,7 @@ def test_one_device_that_cannot_be_attached_holds_up_nobody(cluster: Cluster, tw
     node = cluster.h1.node
     busy = cluster.port(two.network, "h1", **{"binding:profile": {"device": "busy0"}})
     node.ip("link add busybr type bridge")
-    node.ip("link add busy0 type veth peer name busy1")
-    node.ip("link set busy0 master busybr")
+    node.ip("link add busy0 master busybr type veth peer name busy1")
     wait_until(lambda: "busy" in (cluster.h1.ports() or {})[busy["id"]]["waits_for"], what="the port to be refused")
     third = cluster.port(two.network, "h1")
     machine = cluster.machine()

@@ -9,7 +9,8 @@ BIN := .venv/bin
 BPF := src/vxnet/datapath/bpf
 ARGS ?=
 
-.PHONY: help setup demo demo-ovs test test-kernels bench bench-ovs bench-cluster lint format wheel lock clean clean-all
+.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs bench-cluster lint format wheel lock \
+  clean clean-all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -30,6 +31,9 @@ demo: setup  ## two hosts, learning, tenants, routed VTEPs: real packets, decode
 
 demo-ovs: setup  ## the article's experiment by its own ovs-vsctl script; ARGS="--switch ovs" for the real one (root)
 	@$(BIN)/python -m demo.ovs $(ARGS)
+
+demo-cluster: setup  ## the article's cloud by the real openstack client: 5000 networks, two tenants, three hosts (root)
+	@$(BIN)/python -m demo.cluster
 
 test: lint  ## lint, then every test; those that need root are skipped without it, but fail when CI=true
 	@$(BIN)/python -m pytest $(ARGS)

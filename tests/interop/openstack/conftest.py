@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from vxnet.cluster import accounts
+from vxnet.cluster.opened import opened
+from vxnet.cluster.records import Token
+from vxnet.cluster.secrets import new_token, token_digest
 from vxnet.lab.apiserver import ApiServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from vxnet.cluster.records import Role
 
 PASSWORD = "correct horse"  # noqa: S105  (of a test)
 
@@ -27,17 +35,38 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         yield server
 
 
-class Asker:
-    """Somebody who asks: a user of a project in a role."""
+@pytest.fixture(scope="session")
+def client(server: ApiServer) -> Iterator[httpx.Client]:
+    """Return a client that says nothing of who asks."""
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
+        yield client
 
-    def __init__(self, server: ApiServer, name: str, project: str) -> None:
-        self.name, self.project = name, project
-        self._client = httpx.Client(base_url=server.url, auth=(name, PASSWORD), trust_env=False, timeout=30)
+
+class Asker:
+    """Somebody who asks: a token of a project in a role."""
+
+    def __init__(self, server: ApiServer, client: httpx.Client, role: Role = "member", project: str = "") -> None:
+        self.project = project or f"project-{secrets.token_hex(4)}"
+        text = new_token()
+        digest = token_digest(text)
+        token = Token(digest=digest, name=digest, project_id=self.project, role=role)
+
+        async def add() -> None:
+            async with opened(server.store) as cluster:
+                await cluster.write(lambda replica: accounts.add_token(replica, token))
+
+        asyncio.run(add())
+        self._client = client
+        self._token = {"X-Auth-Token": text}
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         """Send one request."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._client.request(method, f"/v2.0{path}", json=body, headers=names)
+        return self._client.request(method, f"/v2.0{path}", json=body, headers=names | self._token)
+
+    def post(self, path: str, content: bytes | Iterator[bytes]) -> httpx.Response:
+        """Send a body as it is."""
+        return self._client.post(f"/v2.0{path}", content=content, headers=self._token)
 
     def make(self, kind: str, **attributes: Any) -> dict[str, Any]:
         """Create one resource and return it."""
@@ -56,27 +85,28 @@ class Asker:
         return answer.status_code, error["type"]
 
 
-@pytest.fixture
-def admin(server: ApiServer) -> Asker:
-    """Return the administrator."""
-    return Asker(server, "admin", "admin")
+Joins = Callable[..., Asker]
 
 
 @pytest.fixture
-def member(server: ApiServer) -> Asker:
+def joins(server: ApiServer, client: httpx.Client) -> Joins:
+    """Return what makes somebody: ``joins("reader", project)``."""
+    return lambda role="member", project="": Asker(server, client, role, project)
+
+
+@pytest.fixture
+def admin(joins: Joins) -> Asker:
+    """Return an administrator."""
+    return joins("admin", "admin")
+
+
+@pytest.fixture
+def member(joins: Joins) -> Asker:
     """Return a member of a project that nobody else has."""
-    return new_member(server)
+    return joins()
 
 
 @pytest.fixture
-def other(server: ApiServer) -> Asker:
+def other(joins: Joins) -> Asker:
     """Return a member of another one."""
-    return new_member(server)
-
-
-def new_member(server: ApiServer, role: str = "member", project: str = "") -> Asker:
-    """Add a user."""
-    name = f"user-{secrets.token_hex(4)}"
-    project = project or f"project-{name}"
-    server.add_user(name, project, role, PASSWORD)
-    return Asker(server, name, project)
+    return joins()

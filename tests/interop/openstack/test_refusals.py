@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.interop.openstack.conftest import new_member
-
 if TYPE_CHECKING:
-    from tests.interop.openstack.conftest import Asker
+    import httpx
+
+    from tests.interop.openstack.conftest import Asker, Joins
     from vxnet.lab.apiserver import ApiServer
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 def counts(asker: Asker) -> list[int]:
-    """Return how many networks, subnets and ports somebody sees."""
-    return [len(asker.ask("GET", f"/{kind}").json()[kind]) for kind in ("networks", "subnets", "ports")]
+    """Return how many networks, subnets and ports somebody's project has."""
+    own = f"?project_id={asker.project}"
+    return [len(asker.ask("GET", f"/{kind}{own}").json()[kind]) for kind in ("networks", "subnets", "ports")]
 
 
 @pytest.mark.parametrize(
@@ -128,14 +129,13 @@ def test_a_pool_ends(member: Asker) -> None:
     assert again == freed["fixed_ips"]
 
 
-def test_a_range_ends(server: ApiServer, admin: Asker) -> None:
+def test_a_vni_is_one_networks(admin: Asker) -> None:
     """A VNI belongs to one network; outside the ranges it must be asked for."""
     assert admin.make("network", **{"provider:segmentation_id": "12000"})["provider:segmentation_id"] == 12000
     body = {"network": {"provider:segmentation_id": 12000}}
     assert admin.refused("POST", "/networks", body) == (409, "TunnelIdInUse")
     assert admin.refused("POST", "/networks", {"network": {"provider:segmentation_id": 2**24}}) == (400, "InvalidInput")
     assert admin.refused("POST", "/networks", {"network": {"provider:network_type": "vlan"}}) == (400, "InvalidInput")
-    assert server.url
 
 
 def test_in_use(member: Asker) -> None:
@@ -178,10 +178,10 @@ def test_shared_networks(admin: Asker, member: Asker, other: Asker) -> None:
     assert admin.ask("GET", f"/ports/{port}").status_code == 200
 
 
-def test_readers_read(server: ApiServer, member: Asker) -> None:
+def test_readers_read(joins: Joins, member: Asker) -> None:
     """A reader sees the project's and changes nothing."""
     network = member.make("network")["id"]
-    reader = new_member(server, "reader", member.project)
+    reader = joins("reader", member.project)
     assert reader.ask("GET", f"/networks/{network}").status_code == 200
     assert reader.refused("POST", "/networks", {"network": {}}) == (403, "PolicyNotAuthorized")
     assert reader.refused("PUT", f"/networks/{network}", {"network": {}}) == (403, "PolicyNotAuthorized")
@@ -230,7 +230,7 @@ def test_revisions(member: Asker) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"network": 5}', b'{"net": {}}', b'{"network": {}, "x": 1}'])
 def test_bodies(server: ApiServer, member: Asker, body: bytes) -> None:
     """What is no JSON object with one resource in it."""
-    answer = member._client.post("/v2.0/networks", content=body)
+    answer = member.post("/networks", body)
     assert answer.status_code == 400
     assert answer.json()["NeutronError"]["type"] == "InvalidInput"
     assert server.process.poll() is None
@@ -239,9 +239,9 @@ def test_bodies(server: ApiServer, member: Asker, body: bytes) -> None:
 def test_large_and_deep(member: Asker) -> None:
     """A body of more than 1 MiB is refused by its length, or once it has come; one that is nested too deep, too."""
     large = b'{"network": {"name": "' + b"x" * (1 << 20) + b'"}}'
-    assert member._client.post("/v2.0/networks", content=large).status_code == 413
-    assert member._client.post("/v2.0/networks", content=iter([large[:1000], large[1000:]])).status_code == 413
-    assert member._client.post("/v2.0/networks", content=b'{"network":' + b"[" * 100_000).status_code == 400
+    assert member.post("/networks", large).status_code == 413
+    assert member.post("/networks", iter([large[:1000], large[1000:]])).status_code == 413
+    assert member.post("/networks", b'{"network":' + b"[" * 100_000).status_code == 400
     assert counts(member) == [0, 0, 0]
 
 
@@ -249,23 +249,27 @@ def test_paths_and_methods(member: Asker) -> None:
     """What there is not, and what cannot be done with it."""
     assert member.refused("GET", "/routers")[0] == 404
     assert member.refused("PATCH", "/networks")[0] == 405
-    assert member.ask("PATCH", f"/networks/{NOBODY}").headers["allow"] == "DELETE, GET, HEAD, PUT"
+    assert set(member.ask("PATCH", f"/networks/{NOBODY}").headers["allow"].split(", ")) == {
+        "DELETE",
+        "GET",
+        "HEAD",
+        "PUT",
+    }
     assert member.refused("GET", "/agents") == (403, "PolicyNotAuthorized")
 
 
-def test_who_is_not_known(server: ApiServer, member: Asker) -> None:
+def test_who_is_not_known(server: ApiServer, client: httpx.Client) -> None:
     """No name, a wrong password, a wrong token: 401. The versions are anybody's."""
-    client = member._client
-    for credentials in (None, (member.name, "wrong"), ("nobody", "x")):
-        answer = client.get("/v2.0/networks", auth=credentials) if credentials else _get_plain(server, "/v2.0/networks")
+    unknown: list[dict[str, Any]] = [
+        {},
+        {"auth": ("admin", "wrong")},
+        {"auth": ("nobody", "x")},
+        {"headers": {"X-Auth-Token": "notused"}},
+    ]
+    for credentials in unknown:
+        answer = client.get("/v2.0/networks", **credentials)
         assert answer.status_code == 401
         assert "NeutronError" in answer.json()
         assert answer.headers["www-authenticate"].startswith("Basic")
-    versions = _get_plain(server, "/").json()["versions"]
+    versions = client.get("/").json()["versions"]
     assert versions[0]["links"][0]["href"] == f"{server.url}/v2.0/"
-
-
-def _get_plain(server: ApiServer, path: str) -> Any:
-    import httpx  # noqa: PLC0415  (a client without credentials)
-
-    return httpx.get(f"{server.url}{path}", trust_env=False)

@@ -14,24 +14,22 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import signal
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from demo.bed import BUILD, VXLAN
-from demo.narration import Narrator
 from demo.proof import decode, table
-from vxnet.errors import VxnetError
+from demo.stage import perform, unwind_on_signals
+from vxnet.errors import HostError, VxnetError
 from vxnet.lab import Lab
 from vxnet.lab.cloud import OPENSTACK, Cloud
-from vxnet.lab.netns import require_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
+    from demo.narration import Narrator
     from vxnet.lab import Capture, Node
 
 NETWORKS = 5000
@@ -85,24 +83,14 @@ class Bed:
 
 def main() -> int:
     """Tell it, and return the exit code."""
-    tell = Narrator()
-    try:
-        require_root()
-        if not OPENSTACK.exists():
-            raise VxnetError("the openstack client is not installed: `make setup` does that")  # noqa: TRY301  (one place says it)
-        tell.heading(f"The article's cloud: {NETWORKS} networks, and two tenants more")
-        with _made(tell) as bed:
-            _play(bed)
-    except VxnetError as error:
-        tell.check("the demo runs to its end", holds=False, found=error)
-        for note in getattr(error, "__notes__", ()):
-            tell.output(note)
-    except KeyboardInterrupt:
-        print("demo: interrupted; everything it made is gone", file=sys.stderr)
-        return 130
-    tell.heading("Result")
-    tell.check("every step held", not tell.failed, "; ".join(tell.failed))
-    return 1 if tell.failed else 0
+    return perform(f"The article's cloud: {NETWORKS} networks, and two tenants more", _tell)
+
+
+def _tell(tell: Narrator) -> None:
+    if not OPENSTACK.exists():
+        raise HostError("the openstack client is not installed; run `make setup`")
+    with _made(tell) as bed:
+        _play(bed)
 
 
 @contextlib.contextmanager
@@ -203,12 +191,6 @@ def _move(bed: Bed) -> None:
     bed.ping("a1", MACHINES["b"][1], answered=True)
 
 
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    """Let a signal unwind everything, as Ctrl-C does."""
-    sys.exit(128 + number)
-
-
 if __name__ == "__main__":
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminated)
+    unwind_on_signals()
     sys.exit(main())

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.support.running import CLI, Host, end
-from vxnet.daemon import control
+from tests.support.running import CLI, Host
 from vxnet.lab import Lab
 from vxnet.lab.apiserver import ApiServer
 from vxnet.lab.wait import wait_until
@@ -146,10 +145,18 @@ class Cluster:
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Ask the API for something and return what is in its answer."""
+        answer = self._request(method, f"v2.0/{path}", body)
+        return next(iter(answer.values())) if answer else None
+
+    def audit(self) -> Any:
+        """Ask what the hosts hold."""
+        return self._request("POST", "cluster/v1/audit")
+
+    def _request(self, method: str, path: str, body: object = None) -> Any:
         with self.cp.enter(), httpx.Client(auth=USER, trust_env=False, timeout=30) as client:
-            answer = client.request(method, f"{self.server.url}/v2.0/{path}", json=body)
+            answer = client.request(method, f"{self.server.url}/{path}", json=body)
         assert answer.is_success, answer.text
-        return next(iter(answer.json().values())) if answer.content else None
+        return answer.json() if answer.content else None
 
     def network(self, cidr: str, **settings: object) -> dict[str, Any]:
         """Make a network with one subnet; the settings are the subnet's."""
@@ -187,6 +194,3 @@ def cluster_in(folder: Path, *, agents: bool = True) -> Iterator[Cluster]:
             cluster.h1.start()
             cluster.h2.start()
         yield cluster
-
-
-__all__ = ["Agent", "Cluster", "Machine", "cluster_in", "control", "end"]

@@ -16,7 +16,7 @@ import typer
 
 from vxnet.cli.options import RUN_DIR, Json, RunDir
 from vxnet.cli.output import columns, print_json, print_lines
-from vxnet.daemon.control import Details, ListPorts, LookUp, Ports, ask
+from vxnet.daemon.control import Details, Last, ListPorts, LookUp, NotRunningError, Ports, ask
 from vxnet.datapath import plugging
 from vxnet.datapath.kernel import require_root
 from vxnet.errors import ControlError, HostError
@@ -84,7 +84,7 @@ def unplug(port: Asked, run_dir: RunDir = RUN_DIR) -> None:
 @app.command("list")
 def list_(run_dir: RunDir = RUN_DIR, as_json: Json = False) -> None:
     """List the ports bound to this host."""
-    answer = ask(run_dir, ListPorts())
+    answer = _ask(run_dir, ListPorts())
     ports = answer.ports if isinstance(answer, Ports) else ()
     if as_json:
         print_json(ports)
@@ -98,8 +98,15 @@ def _row(port: Details) -> tuple[str, ...]:
     return port.id, port.name, port.network, port.mac, " ".join(port.addresses), port.device, state
 
 
+def _ask(run_dir: Path, request: LookUp | ListPorts) -> Last:
+    try:
+        return ask(run_dir, request)
+    except NotRunningError as error:
+        raise ControlError(f"no vxnet agent runs at {run_dir}; start it, or give its --run-dir") from error
+
+
 def _look_up(run_dir: Path, port: str) -> Details:
-    answer = ask(run_dir, LookUp(port))
+    answer = _ask(run_dir, LookUp(port))
     if not isinstance(answer, Details):
         raise ControlError(f"vxnetd of {run_dir} is of another version; end it, which takes nothing away")
     return answer

@@ -19,7 +19,7 @@ import re
 import socket
 import struct
 from contextlib import contextmanager
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ _IFF_TAP, _IFF_NO_PI, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x8000
 _IFREQ = struct.Struct("16sH22x")
 _IFA_F_NODAD = 0x02
 _NAME = re.compile(r"(?:(?![/:%])[!-~]){1,15}")
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +56,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def all_routes(self) -> dict[str, str]:
         """The next hop to each destination; a route to everywhere goes before the gateway of its family."""
-        everywhere = {6: "::/0", 4: "0.0.0.0/0"}
-        routes = {everywhere[ip_address(gateway).version]: gateway for gateway in reversed(self.gateways)}
+        routes = {_EVERYWHERE[":" in gateway]: gateway for gateway in reversed(self.gateways)}
         return routes | {str(ip_network(destination)): hop for destination, hop in self.routes}
 
 
@@ -175,6 +175,8 @@ def _furnish(there: Any, inner: str, machine: Machine) -> None:  # noqa: ANN401 
         try:
             there.route("add", dst=destination, gateway=hop, oif=index, family=family)
         except NetlinkError as error:
+            if error.code == errno.EEXIST and destination in _EVERYWHERE:
+                continue  # a namespace with several ports: it goes on through the first
             raise KernelError(f"the route to {destination} via {hop} cannot be set: {error.args[-1]}") from error
 
 

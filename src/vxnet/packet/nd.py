@@ -38,7 +38,7 @@ _SOLICITED, _OVERRIDE = 0x40, 0x20
 
 
 class Solicitation(msgspec.Struct, frozen=True, kw_only=True):
-    """Who has ``target``? ``mac`` is the asker's, if it tells."""
+    """The question: who has ``target``? ``mac`` is the asker's, if it tells."""
 
     target: IPv6Address
     mac: str | None = None
@@ -61,15 +61,14 @@ class Solicitation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advertisement(msgspec.Struct, frozen=True, kw_only=True):
-    """``target`` is at ``mac``; ``solicited``: an answer. Always with the override flag, never from a router."""
+    """The answer: ``target`` is at ``mac``. With the flags solicited and override; not a router's."""
 
     target: IPv6Address
     mac: str
-    solicited: bool = True
 
     def encode(self, src: IPv6Address, dst: IPv6Address) -> bytes:
         """Return the message's bytes with the checksum of a packet from ``src`` to ``dst``."""
-        flags = bytes((_OVERRIDE | (_SOLICITED if self.solicited else 0), 0, 0, 0))
+        flags = bytes((_SOLICITED | _OVERRIDE, 0, 0, 0))
         option = bytes((_TARGET_MAC, 1)) + parse_mac(self.mac)
         return _with_checksum(bytes((ADVERTISEMENT, 0, 0, 0)) + flags + self.target.packed + option, src, dst)
 

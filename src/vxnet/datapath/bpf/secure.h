@@ -16,7 +16,7 @@
  *   note_sources    behind the check, when a flow is opened
  *   same_source     on the fast path: without a look-up, the same source as then; any other is declined
  *
- * Headers are copied out of the frame, which may lie in fragments of memory.
+ * Elsewhere headers are copied out of the frame, which may lie in fragments of memory.
  */
 #ifndef VXNET_SECURE_H
 #define VXNET_SECURE_H
@@ -188,24 +188,37 @@ static __always_inline void note_sources(const struct __sk_buff *skb, struct tx_
 		bpf_skb_load_bytes(skb, ETH_HLEN + 8, &flow->ipv6, sizeof(flow->ipv6));
 }
 
-/* Is this an IP packet with a sound header, no advertisement, from the source that its flow was opened for? */
+static __always_inline int ipv4_from(const __u32 *ip, __be32 source)
+{
+	__u8 first = *(const __u8 *)ip;
+
+	return first >> 4 == 4 && (first & 0xf) >= V4_WORDS && ip[3] && ip[3] == source;
+}
+
+static __always_inline int ipv6_from(const struct __sk_buff *skb, const __u32 *ip, const struct address *source)
+{
+	return *(const __u8 *)ip >> 4 == 6 && (ip[2] | ip[3] | ip[4] | ip[5]) && ip[2] == source->word[0] &&
+	       ip[3] == source->word[1] && ip[4] == source->word[2] && ip[5] == source->word[3] &&
+	       !is_advertisement(skb, ((const __u8 *)ip)[AT_IPV6_NEXT_HEADER]);
+}
+
+/*
+ * Is this an IP packet with a sound header, no advertisement, from the source that its flow was opened for? Read in its
+ * place where that can be: this is the fast path.
+ */
 static __always_inline int same_source(const struct __sk_buff *skb, const struct tx_flow *flow)
 {
-	__u32 words[V6_WORDS];
-	struct address source;
-	__u8 first;
+	const void *ip = (void *)(long)skb->data + ETH_HLEN, *end = (void *)(long)skb->data_end;
+	__u32 copy[V6_WORDS];
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		if (bpf_skb_load_bytes(skb, ETH_HLEN, words, V4_WORDS * 4))
-			return 0;
-		first = *(const __u8 *)words;
-		return first >> 4 == 4 && (first & 0xf) >= V4_WORDS && words[3] && words[3] == flow->ipv4;
+		if (ip + V4_WORDS * 4 <= end)
+			return ipv4_from(ip, flow->ipv4);
+		return !bpf_skb_load_bytes(skb, ETH_HLEN, copy, V4_WORDS * 4) && ipv4_from(copy, flow->ipv4);
 	}
-	if (bpf_skb_load_bytes(skb, ETH_HLEN, words, sizeof(words)) || *(const __u8 *)words >> 4 != 6)
-		return 0;
-	__builtin_memcpy(&source, words + 2, sizeof(source));
-	return !is_unspecified(&source) && same_address(&source, &flow->ipv6) &&
-	       !is_advertisement(skb, ((const __u8 *)words)[AT_IPV6_NEXT_HEADER]);
+	if (ip + V6_WORDS * 4 <= end)
+		return ipv6_from(skb, ip, &flow->ipv6);
+	return !bpf_skb_load_bytes(skb, ETH_HLEN, copy, sizeof(copy)) && ipv6_from(skb, copy, &flow->ipv6);
 }
 
 #endif

@@ -49,7 +49,8 @@ def _documents(discovery: Discovery) -> list[Route]:
         at("/v2.0/", GET=discovery.resources),
         at("/v2.0/extensions", GET=discovery.extensions),
         at("/v2.0/extensions/{alias}", GET=discovery.extension),
-        *(at(f"/v2.0/{path}", GET=discovery.no_keystone) for path in keystone),
+        # Clients look beside the endpoint, too, when they know who they are without asking Keystone.
+        *(at(f"{base}/{path}", GET=discovery.no_keystone) for base in ("/v2.0", "") for path in keystone),
     ]
 
 

@@ -14,18 +14,17 @@ cut off from the others answers so, and ends its watches, in place of silence.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import httpx
 import msgspec
 
 from vxnet.store.base import StoreError
-from vxnet.store.http import BrokenError, ConnectError, Http, SilentError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
-
-    from vxnet.store.http import Stream
 
 T = TypeVar("T")
 
@@ -40,8 +39,6 @@ CONNECT = 1.0
 
 IDLE = 5.0
 """Seconds without a word until a watch is asked for anew: its connection may be dead, and nobody would say so."""
-
-_OK = 200
 
 _PAUSE = 0.05
 """Seconds to wait when all members were asked in vain."""
@@ -147,7 +144,11 @@ class EtcdClient:
         self.name = name
         self._members = members
         self._current = 0
-        self._http = Http(_HEADERS, connect=CONNECT, patience=ATTEMPT)
+        timeout = httpx.Timeout(ATTEMPT, connect=CONNECT)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+        # There is no TLS: an empty context spares reading all certificates. A proxy for the web is none for etcd.
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._http = httpx.AsyncClient(headers=_HEADERS, timeout=timeout, limits=limits, verify=tls, trust_env=False)
 
     async def call(self, path: str, request: dict[str, Any], kind: type[T], *, once: bool = False) -> T:
         """Return the answer to a request.
@@ -185,18 +186,21 @@ class EtcdClient:
         StoreError, at any time, when that member is away; the next watch is at another.
         """
         member = self._members[self._current]
+        timeout = httpx.Timeout(ATTEMPT, connect=CONNECT, read=IDLE)
         body = msgspec.json.encode({"create_request": request})
         try:
-            async with self._http.stream(member, "/v3/watch", body, IDLE) as stream:
-                if stream.status != _OK:
-                    raise self._error(stream.status, await stream.all())
-                async with aclosing(self._messages(stream)) as messages:
+            async with self._http.stream(
+                "POST", f"http://{member}/v3/watch", content=body, timeout=timeout
+            ) as response:
+                if not response.is_success:
+                    raise self._error(response.status_code, await response.aread())
+                async with aclosing(self._messages(response)) as messages:
                     yield messages
-        except (ConnectError, BrokenError, StoreError) as error:
+        except (httpx.TransportError, StoreError) as error:
             self.leave(member)
             if isinstance(error, StoreError):
                 raise
-            raise StoreError(f"{self.name}: {member}: {error}; is etcd up?") from error
+            raise StoreError(f"{self.name}: {member}: {_said(error)}; is etcd up?") from error
 
     def leave(self, member: str) -> None:
         """Ask the next one from now on, unless somebody else did that already."""
@@ -210,24 +214,24 @@ class EtcdClient:
 
     async def close(self) -> None:
         """End all connections."""
-        await self._http.close()
+        await self._http.aclose()
 
     async def _ask(self, member: str, path: str, request: dict[str, Any], kind: type[T]) -> T:
         try:
-            answer = await self._http.post(member, path, msgspec.json.encode(request))
-        except ConnectError as error:
-            raise StoreError(f"{self.name}: {member}: {error}; is etcd up?") from error
-        except BrokenError as error:
-            raise UncertainError(f"{self.name}: {member}: {error}; is etcd up?") from error
-        if answer.status != _OK:
-            raise self._error(answer.status, answer.content)
-        return msgspec.json.decode(answer.content, type=kind, strict=False)
+            response = await self._http.post(f"http://{member}{path}", content=msgspec.json.encode(request))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise StoreError(f"{self.name}: {member}: {_said(error)}; is etcd up?") from error
+        except httpx.TransportError as error:
+            raise UncertainError(f"{self.name}: {member}: {_said(error)}; is etcd up?") from error
+        if not response.is_success:
+            raise self._error(response.status_code, response.content)
+        return msgspec.json.decode(response.content, type=kind, strict=False)
 
-    async def _messages(self, stream: Stream) -> AsyncGenerator[Watch]:
+    async def _messages(self, response: httpx.Response) -> AsyncGenerator[Watch]:
         decode = msgspec.json.Decoder(Message, strict=False).decode
         rest: list[bytes] = []
         try:
-            async for chunk in stream.chunks():
+            async for chunk in response.aiter_bytes():
                 *lines, last = chunk.split(b"\n")
                 for line in lines:
                     message = decode(b"".join((*rest, line)))
@@ -236,7 +240,7 @@ class EtcdClient:
                         raise self._failed(message.error or Failure("no words"), StoreError)
                     yield message.result
                 rest.append(last)
-        except SilentError:
+        except httpx.ReadTimeout:
             return
         raise StoreError(f"{self.name}: the stream of changes ended")
 
@@ -253,3 +257,8 @@ class EtcdClient:
     def _failed(self, failure: Failure, kind: type[StoreError]) -> StoreError:
         cure = next((cure for words, cure in _CURES.items() if words in failure.message), "")
         return kind(f"{self.name}: {failure.message}{cure}")
+
+
+def _said(error: httpx.TransportError) -> str:
+    """Return what went wrong, in words: httpx has none for what took too long."""
+    return str(error).lower() or f"no answer ({type(error).__name__})"

@@ -48,7 +48,9 @@ class ApiServer:
     def __init__(self, store: str, settings: Settings | None = None) -> None:
         self._store = store
         self._settings = settings or Settings()
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        # asyncio sends at once (TCP_NODELAY) only where the protocol is named.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.tokens = {name: new_token() for name in (*CALLERS, "agent")}
         self._loop = asyncio.new_event_loop()

@@ -224,7 +224,7 @@ def or_none(kind: Kind) -> Kind:
 def nothing(why: str) -> Kind:
     """Return the kind of what there is not: it may be null or empty; else the error is ``why``."""
     schema = {"enum": [None, ""]}
-    return Kind(convert=partial(_nothing, why=why), schema=schema, shown=_NULL)
+    return Kind(convert=partial(_nothing, why=why), schema=schema, shown=schema)
 
 
 def no_list(why: str) -> Kind:

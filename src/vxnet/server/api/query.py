@@ -57,7 +57,7 @@ def parsed(resource: Resource, caller: Caller, parameters: Iterable[tuple[str, s
     filters = {name: values for name, values in said.items() if name not in _OWN}
     for name in filters:
         _check_filter(resource, caller, name)
-    limit = _limit(said.get("limit", [""])[-1])
+    limit = _limit(said["limit"][-1]) if "limit" in said else None
     if most is not None:
         limit = min(limit or most, most)
     try:
@@ -85,8 +85,6 @@ def _check_filter(resource: Resource, caller: Caller, name: str) -> None:
 
 
 def _limit(text: str) -> int | None:
-    if not text:
-        return None
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise bad_request(f"Limit must be an integer 0 or greater and not '{text}'")
     return int(text) or None

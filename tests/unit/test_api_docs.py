@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,7 +15,6 @@ from vxnet.server.api.extensions import EXTENSIONS
 from vxnet.server.api.networks import NETWORK
 from vxnet.server.api.ports import PORT
 from vxnet.server.api.subnets import SUBNET
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vxnet.server.api.attributes import Attribute, Resource

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Taking some batches from a store's endless stream of them."""
+"""Taking some batches from a store's endless stream of them, and waiting for other things that come."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from vxnet.store.base import Batch, Store
 
@@ -36,3 +36,12 @@ async def take_until(store: Store, after: int, revision: int) -> list[Batch]:
             if batch.revision >= revision:
                 break
     return taken
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(60):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vxnet.cluster.migrate import prepare
 from vxnet.cluster.writing import Cluster
 from vxnet.store.base import StoreError
 from vxnet.store.open import open_store
@@ -38,6 +39,7 @@ async def opened_store(url: str, *, create: bool = False) -> AsyncIterator[Store
 async def opened(url: str, *, create: bool = False) -> AsyncIterator[Cluster]:
     """Open the store and what it holds."""
     async with opened_store(url, create=create) as store:
+        await prepare(store)
         cluster = await Cluster.open(store)
         following = asyncio.create_task(cluster.run())
         try:
@@ -50,9 +52,9 @@ async def opened(url: str, *, create: bool = False) -> AsyncIterator[Cluster]:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file of an SQLite store; None: it is another kind."""
+    """Return the file of an SQLite store; None: it is another kind. One slash more, as some write it, is the same."""
     scheme, _, place = url.partition("://")
-    return Path(place) if scheme == "sqlite" and place.startswith("/") else None
+    return Path(f"/{place.lstrip('/')}") if scheme == "sqlite" and place.startswith("/") else None
 
 
 def give(folder: Path, *files: Path) -> None:

@@ -118,8 +118,12 @@ class Cluster:
     async def run(self) -> None:
         """Follow the store until cancelled. While it is away it is asked again and again, and ``trouble`` says so."""
         pause = _LEAST_PAUSE
+        complete = True
         while True:
             try:
+                if not complete:
+                    await self._reload()
+                    complete = True
                 async for batch in self.store.follow(self.replica.revision):
                     self._well()
                     pause = _LEAST_PAUSE
@@ -128,7 +132,7 @@ class Cluster:
                         observer.changed(batch.revision, edits)
                     await self._tell()
             except CompactedError:
-                await self._reload()
+                complete = False
             except StoreError as error:
                 if str(error) != self.trouble:
                     log.error("%s", error)  # noqa: TRY400  (its words say it all; it is tried again)
@@ -141,13 +145,8 @@ class Cluster:
 
         StoreError if the store is away: what it holds now nobody can say.
         """
-        revision = await self.store.revision()
-        async with self._moved:
-            try:
-                await asyncio.wait_for(self._moved.wait_for(lambda: self.replica.revision >= revision), _PATIENCE)
-            except TimeoutError as error:
-                message = f"{self.store.url}: its changes do not arrive; {self.trouble or 'try again'}"
-                raise StoreError(message) from error
+        await self._reach(await self.store.revision())
+        self._well()
         return self.replica
 
     async def write(self, decide: Callable[[Replica], Decision[T]]) -> T:
@@ -158,14 +157,28 @@ class Cluster:
         async with self._writing:
             for attempt in range(_ATTEMPTS):
                 decision = decide(await self.fresh())
-                if decision.transaction is None or await self.store.commit(decision.transaction) is not None:
+                if decision.transaction is None:
+                    break
+                revision = await self.store.commit(decision.transaction)
+                if revision is not None:
+                    await self._reach(revision)
                     break
                 await asyncio.sleep(random.uniform(0, 0.002 * attempt))  # noqa: S311  (jitter, not a secret)
             else:
                 message = f"{self.store.url}: other servers were faster {_ATTEMPTS} times; try again"
                 raise StoreError(message)
-        await self.fresh()
         return decision.result
+
+    async def _reach(self, revision: int) -> None:
+        """Wait until the replica has everything until that revision."""
+        async with self._moved:
+            try:
+                # Not asyncio.wait_for: until Python 3.12 it loses a cancellation that comes as what it waits for does.
+                async with asyncio.timeout(_PATIENCE):
+                    await self._moved.wait_for(lambda: self.replica.revision >= revision)
+            except TimeoutError as error:
+                message = f"{self.store.url}: its changes do not arrive; {self.trouble or 'try again'}"
+                raise StoreError(message) from error
 
     async def _reload(self) -> None:
         replica = Replica.of(*await self.store.read())

@@ -42,3 +42,9 @@ def format_mac(raw: bytes) -> str:
 def is_group(mac: str) -> bool:
     """Whether this is a multicast or the broadcast address."""
     return bool(parse_mac(mac)[0] & 1)
+
+
+def eui64(text: str) -> bytes:
+    """Return the 8 bytes of the interface identifier that IPv6 makes of a MAC (RFC 4291, appendix A)."""
+    octets = parse_mac(text)
+    return bytes((octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]))

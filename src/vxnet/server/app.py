@@ -12,7 +12,8 @@ from starlette.middleware import Middleware
 from vxnet.cluster.commands.errors import RefusedError
 from vxnet.server.api.answers import not_served, refused, store_away
 from vxnet.server.api.routes import routes
-from vxnet.server.front import Bounded, Guarded, Known
+from vxnet.server.authenticated import Authenticated
+from vxnet.server.front import Bounded, Guarded
 from vxnet.store.base import StoreError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def create_app(
     """Return the application. ``more_routes``: what is served besides the API, also to callers that are known."""
     app = Starlette(
         routes=[*routes(cluster, liveness, settings), *more_routes],
-        middleware=[Middleware(Guarded), Middleware(Bounded), Middleware(Known, identity)],
+        middleware=[Middleware(Guarded), Middleware(Bounded), Middleware(Authenticated, identity)],
         exception_handlers={RefusedError: refused, StoreError: store_away, HTTPException: not_served},
     )
     app.router.redirect_slashes = False  # a redirect would lose the body, and clients ask for what they mean

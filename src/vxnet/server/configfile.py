@@ -36,7 +36,7 @@ LEAST_MTU: Final = 1280
 
 _EXAMPLES = {
     "listen": 'listen = "127.0.0.1:9696"',
-    "store": 'store = "sqlite:////var/lib/vxnet/cluster.db"',
+    "store": 'store = "sqlite:///var/lib/vxnet/cluster.db"',
     "tls": "[tls]",
     "cert": 'cert = "/etc/vxnet/server.crt"',
     "key": 'key = "/etc/vxnet/server.key"',

@@ -3,7 +3,7 @@
 
 request --> Guarded: what goes wrong is logged, and answered as 500
         --> Bounded: a body is no longer than it may be, else 413
-        --> Authenticated, but for GET /
+        --> Authenticated (authenticated.py): who asks
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Final
 from starlette.datastructures import Headers
 
 from vxnet.server.api.answers import error
-from vxnet.server.authenticated import Authenticated
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from vxnet.server.identity import Identity
 
 log = logging.getLogger("vxnet-server")
 
@@ -66,9 +64,6 @@ class Bounded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         most = MOST_AGENTS_BODY if scope["path"].startswith("/agent/") else MOST_BODY
         said = Headers(scope=scope).get("content-length", "0")
         got, begun = 0, False
@@ -96,17 +91,3 @@ class Bounded:
             if begun:
                 raise
             await too_long(scope, receive, send)
-
-
-class Known:
-    """Asks who it is, but of those that ask for the versions: clients do before they log in."""
-
-    def __init__(self, app: ASGIApp, identity: Identity) -> None:
-        self._app = app
-        self._authenticated = Authenticated(app, identity)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        unasked = scope["type"] == "lifespan" or scope["path"] == "/"
-        app = self._app if unasked else self._authenticated
-        await app(scope, receive, send)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def held(file: Path, url: str) -> Iterator[None]:
-    """Hold FILE.lock (flock) for the server at ``url``, or raise a StoreError that names who does.
+def held(file: Path, holder: str) -> Iterator[None]:
+    """Hold FILE.lock (flock), or raise a StoreError that names who does: each says so as ``holder``.
 
     The lock is the process's: it is free again however that ends. The lock's file stays.
     """
@@ -33,10 +33,10 @@ def held(file: Path, url: str) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            who = os.pread(fd, 1000, 0).decode(errors="replace").strip() or "another server"
-            raise StoreError(f"{file}: {who} has it; several servers need etcd: --store etcd://HOST:PORT") from None
+            who = os.pread(fd, 1000, 0).decode(errors="replace").strip() or "another process"
+            raise StoreError(f"{file}: {who} has it; end that, or use etcd, which several servers can share") from None
         os.ftruncate(fd, 0)
-        os.pwrite(fd, f"the server at {url}, process {os.getpid()},\n".encode(), 0)
+        os.pwrite(fd, f"{holder}, process {os.getpid()},\n".encode(), 0)
         yield
     finally:
         os.close(fd)

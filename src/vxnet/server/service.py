@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from vxnet.cluster.hub import Hub
+from vxnet.cluster.keys import key_of
 from vxnet.cluster.liveness import Liveness
+from vxnet.cluster.migrate import prepare
 from vxnet.cluster.opened import sqlite_file
 from vxnet.cluster.records import Server
 from vxnet.cluster.times import now
@@ -31,13 +33,15 @@ from vxnet.cluster.writing import Cluster, Decision, transaction
 from vxnet.daemon.notify import notify
 from vxnet.errors import VxnetError
 from vxnet.server import compaction
-from vxnet.server.application import application
+from vxnet.server.agents import Agents
+from vxnet.server.app import create_app
 from vxnet.server.beats import Beats
 from vxnet.server.holding import held
 from vxnet.server.identity import Identity
 from vxnet.server.journal import Journal
 from vxnet.server.listening import Certificate, bound, is_local, url_of
-from vxnet.store.base import StoreError
+from vxnet.server.revocation import Revocation
+from vxnet.store.base import StoreError, Transaction
 from vxnet.store.open import open_store
 
 if TYPE_CHECKING:
@@ -46,7 +50,6 @@ if TYPE_CHECKING:
 
     from vxnet.cluster.replica import Replica
     from vxnet.server.options import Options
-    from vxnet.store.base import Store
 
 log = logging.getLogger("vxnet-server")
 
@@ -106,12 +109,12 @@ class Service:
             )
         file = sqlite_file(self._options.store)
         try:
-            with self._socket, held(file, self._url) if file else nullcontext():
-                store = await self._store()
+            with self._socket, held(file, f"the server at {self._url}") if file else nullcontext():
+                cluster = await self._open()
                 try:
-                    await self._serve(await Cluster.open(store))
+                    await self._serve(cluster)
                 finally:
-                    await store.close()
+                    await cluster.store.close()
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
@@ -120,14 +123,15 @@ class Service:
 
     # ---- the store ----
 
-    async def _store(self) -> Store:
+    async def _open(self) -> Cluster:
         """Open the store. etcd that is away is waited for: it may be starting, too. A file does not come by itself."""
         trouble = ""
         while True:
             try:
                 store = await open_store(self._options.store)
                 try:
-                    await store.revision()
+                    await prepare(store)
+                    return await Cluster.open(store)
                 except BaseException:
                     await store.close()
                     raise
@@ -139,8 +143,6 @@ class Service:
                     log.warning("waits for the store: %s", trouble)
                     notify(f"STATUS=waits for the store: {trouble}")
                 await asyncio.sleep(_PAUSE)
-            else:
-                return store
 
     # ---- serving ----
 
@@ -149,9 +151,11 @@ class Service:
         self._hub = Hub(cluster.replica)
         cluster.observe(liveness)
         cluster.observe(self._hub)
+        cluster.observe(Revocation(self._hub))
         beats = Beats(cluster, liveness)
         with closing(Identity(lambda: cluster.replica, cluster.fresh)) as identity:
-            app = application(cluster, self._hub, beats, identity)
+            agents = Agents(cluster, self._hub, beats)
+            app = create_app(cluster, liveness, identity, self._options.settings, agents.routes())
             self._http = http = self._uvicorn(Journal(app))
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -193,16 +197,16 @@ class Service:
             gone = [server for server in replica.servers if alone or server.url == me.url]
             return Decision(transaction(replica, put=[me], delete=gone), None)
 
-        await cluster.write(come)
-        await http.listens.wait()
-        log.info("listens on %s, store %s", self._url, cluster.store.url)
-        notify(f"READY=1\nSTATUS=listens on {self._url}")
         try:
+            await cluster.write(come)
+            await http.listens.wait()
+            log.info("listens on %s, store %s", self._url, cluster.store.url)
+            notify(f"READY=1\nSTATUS=listens on {self._url}")
             await asyncio.Event().wait()
         finally:
             try:
                 async with asyncio.timeout(_FAREWELL):  # not `write`: nobody may follow the store any more
-                    await cluster.store.commit(transaction(cluster.replica, delete=[me]))
+                    await cluster.store.commit(Transaction(writes={key_of(me): None}))
             except (StoreError, TimeoutError) as error:
                 log.warning("this server stays in the store's list of servers: %s", error)
 

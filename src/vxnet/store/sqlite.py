@@ -74,6 +74,7 @@ class SqliteStore(Store):
         self._waiting: list[_Job] = []
         self._writing: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
+        self._told = 0
 
     @classmethod
     async def open(cls, path: Path) -> SqliteStore:
@@ -89,7 +90,10 @@ class SqliteStore(Store):
 
     async def revision(self) -> int:
         """See `Store.revision`."""
-        return await self._patiently(partial(_counter, self._reader, "revision"))
+        revision = await self._patiently(partial(_counter, self._reader, "revision"))
+        if revision > self._told:
+            self._tell(revision)  # of another process, which those that follow need not look for any more
+        return revision
 
     async def commit(self, transaction: Transaction) -> int | None:
         """See `Store.commit`."""
@@ -149,17 +153,23 @@ class SqliteStore(Store):
             await self._patiently(partial(self._writer.execute, "BEGIN IMMEDIATE"))
             try:
                 results = [job.work() for job in jobs]
+                revision = _counter(self._writer, "revision")
                 await asyncio.get_running_loop().run_in_executor(self._disk, self._writer.commit)
             finally:
                 self._writer.rollback()  # nothing, after COMMIT
         except Exception as error:  # noqa: BLE001  (it is raised where the job was asked for)
             return error
-        self._news.set()
-        self._news = asyncio.Event()
+        self._tell(revision)
         for job, result in zip(jobs, results, strict=True):
             if not job.answer.done():  # cancelled
                 job.answer.set_result(result)
         return None
+
+    def _tell(self, revision: int) -> None:
+        """Wake those that follow."""
+        self._told = revision
+        self._news.set()
+        self._news = asyncio.Event()
 
     async def _patiently(self, attempt: Callable[[], T]) -> T:
         """Return what ``attempt`` returns, which is tried again while another process is in the way."""

@@ -89,6 +89,7 @@ def test_a_network_from_its_making_to_its_end(server: ApiServer, admin: Openstac
     admin("port", "unset", "--host", "p1")
     assert admin.json("port", "show", "p1")["binding_vif_type"] == "unbound"
     assert [one["Name"] for one in admin.json("network", "list", "--tags", "t1", "--long")] == ["blue"]
+    server.put(Heartbeat("h1", now(), 2))
     (agent,) = admin.json("network", "agent", "list")
     assert (agent["Host"], agent["Alive"], agent["Binary"]) == ("h1", True, "vxnet-agent")
     in_use = admin.run("network", "delete", "blue")

@@ -16,7 +16,7 @@ from vxnet.cluster.writing import Decision
 
 T = TypeVar("T")
 
-STORE = "sqlite:////var/lib/vxnet/cluster.db"
+STORE = "sqlite:///var/lib/vxnet/cluster.db"
 """Where the server keeps a cluster unless told otherwise."""
 
 StoreUrl = Annotated[

@@ -23,7 +23,7 @@ from vxnet.cluster.commands.errors import (
     subnet_not_found,
 )
 from vxnet.cluster.records import FixedIp
-from vxnet.packet.mac import parse_mac
+from vxnet.packet.mac import eui64 as interface_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,9 +60,7 @@ def given(
 
 def eui64(subnet: Subnet, mac: str) -> str:
     """Return the address that follows from a MAC in a /64 (RFC 4291 appendix A)."""
-    raw = parse_mac(mac)
-    interface = bytes([raw[0] ^ 0x02]) + raw[1:3] + b"\xff\xfe" + raw[3:]
-    return str(IPv6Address(int(subnetrules.prefix_of(subnet).network_address) | int.from_bytes(interface)))
+    return str(IPv6Address(int(subnetrules.prefix_of(subnet).network_address) | int.from_bytes(interface_id(mac))))
 
 
 def _defaults(draft: Draft, network_id: str, subnets: list[Subnet]) -> Iterator[FixedIp]:

@@ -19,6 +19,7 @@ import msgspec
 
 from vxnet.cluster.messages import LocalPort
 from vxnet.model import FdbEntry, HostState, Neighbour, Port, Segment, Source, Vtep
+from vxnet.packet.mac import eui64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -134,6 +135,4 @@ def sources(port: LocalPort) -> tuple[Source, ...] | None:
 
 def link_local(mac: str) -> str:
     """Return the link-local IPv6 address that is made of a MAC (RFC 4291, section 2.5.6 and appendix A)."""
-    octets = bytes.fromhex(mac.replace(":", ""))
-    interface = bytes((octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]))
-    return str(ip_address(b"\xfe\x80" + bytes(6) + interface))
+    return str(ip_address(b"\xfe\x80" + bytes(6) + eui64(mac)))

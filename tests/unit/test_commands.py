@@ -265,6 +265,34 @@ def test_a_port_into_what_goes(desk: Desk, order: tuple[int, int]) -> None:
         desk.check()
 
 
+def test_a_port_into_a_network_that_goes(desk: Desk) -> None:
+    """The same of a network without subnets: nothing but the network itself stands between them."""
+    network = desk.network()
+    port = ports.create(desk.replica, desk.act(), [{"network_id": network.id}])
+    desk.do(networks.delete, network.id)
+    assert not desk.commit(port.transaction)
+
+
+def test_the_same_numbers_in_one_request(desk: Desk) -> None:
+    """Ports of one request that ask for the same MAC or address: refused, as if they came one after the other."""
+    network = desk.network()
+    desk.subnet(network)
+    for kind, values in (
+        ("MacAddressInUse", {"mac_address": "fa:16:3e:00:00:01"}),
+        ("IpAddressInUse", {"fixed_ips": (Wish(None, "10.0.0.9"),)}),
+    ):
+        refused(kind, desk, ports.create, [{"network_id": network.id, **values}] * 2)
+
+
+def test_what_is_in_use_stays(desk: Desk) -> None:
+    """A network with ports and a subnet with addresses are refused to go: it is said, not lost as a race."""
+    network = desk.network()
+    subnet = desk.subnet(network)
+    desk.port(network)
+    refused("NetworkInUse", desk, networks.delete, network.id)
+    refused("SubnetInUse", desk, subnets.delete, subnet.id)
+
+
 def test_the_same_numbers_at_once(desk: Desk) -> None:
     """Two servers that give away the same VNI, address or MAC: one loses."""
     network = desk.network()

@@ -64,6 +64,9 @@ class Bounded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         most = MOST_AGENTS_BODY if scope["path"].startswith("/agent/") else MOST_BODY
         said = Headers(scope=scope).get("content-length", "0")
         got, begun = 0, False

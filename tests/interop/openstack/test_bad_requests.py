@@ -68,6 +68,13 @@ def test_other_media_types(root: httpx.Client) -> None:
     assert error(answer) == (415, "HTTPUnsupportedMediaType")
 
 
+def test_a_method_that_is_not_there(root: httpx.Client) -> None:
+    """405 says which methods there are, all of them."""
+    answer = root.request("PATCH", f"/v2.0/networks/{NOBODY}")
+    assert error(answer) == (405, "HTTPMethodNotAllowed")
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, PUT"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "kind"),
     [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.responses import Response
+from starlette.routing import Route
 
 from vxnet.cluster.commands.errors import RefusedError, bad_request
 from vxnet.store.base import StoreError
@@ -58,10 +59,19 @@ async def store_away(_: Request, reason: Exception) -> Response:
     return error(503, str(reason), headers={"Retry-After": "5"})
 
 
-async def not_served(_: Request, reason: Exception) -> Response:
+async def not_served(request: Request, reason: Exception) -> Response:
     """Answer for a path or a method that is not there."""
     http: HTTPException = reason  # type: ignore[assignment]  # it is registered for it
-    return error(http.status_code, _MESSAGES.get(http.status_code, http.detail), headers=dict(http.headers or {}))
+    headers = dict(http.headers or {})
+    if http.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return error(http.status_code, _MESSAGES.get(http.status_code, http.detail), headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods that there are for a path, of all routes that have it (RFC 9110 section 10.2.1)."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    return {method for route in routes if route.path_regex.match(request.url.path) for method in route.methods or ()}
 
 
 async def body_of(request: Request) -> Any:  # noqa: ANN401

@@ -50,6 +50,12 @@ def _boolean(value: Any) -> bool:  # noqa: ANN401  (it comes from outside)
     raise ValueError(f"'{value}' cannot be converted to boolean")
 
 
+def _never(value: Any, why: str) -> bool:  # noqa: ANN401
+    if _boolean(value):
+        raise ValueError(why)
+    return False
+
+
 def _integer(value: Any, least: int, most: int) -> int:  # noqa: ANN401
     if isinstance(value, str) and _SIGNED.fullmatch(value):
         value = int(value)
@@ -225,6 +231,12 @@ def nothing(why: str) -> Kind:
     """Return the kind of what there is not: it may be null or empty; else the error is ``why``."""
     schema = {"enum": [None, ""]}
     return Kind(convert=partial(_nothing, why=why), schema=schema, shown=schema)
+
+
+def never(why: str) -> Kind:
+    """Return the kind of truth values that are false; else the error is ``why``."""
+    schema = {"enum": [0, *_FALSE]}
+    return Kind(convert=partial(_never, why=why), schema=schema, shown={"const": False}, of_text=_boolean)
 
 
 def no_list(why: str) -> Kind:

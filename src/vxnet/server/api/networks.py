@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vxnet.cluster.commands import access
 from vxnet.cluster.commands.networks import LEAST_MTU
 from vxnet.server.api.attributes import Attribute, Resource, View
-from vxnet.server.api.kinds import BOOLEAN, NAME, TEXTS, choice, no_list, nothing, number, or_none
+from vxnet.server.api.kinds import BOOLEAN, NAME, TEXTS, choice, never, no_list, nothing, number, or_none
 from vxnet.server.api.standard import HEAD, TAG_TESTS, TAIL, always, field, narrowed
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ NETWORK = Resource(
         Attribute(
             name="router:external", kind=BOOLEAN, about="Whether all projects see it.",
             show=field("router_external"), post=True, put=True, write="admin", default=False, filter=True, sort=True,
+        ),
+        Attribute(
+            name="is_default", kind=never("there is no default external network here"), about="Always false.",
+            show=always(value=False), post=True, put=True, default=False, filter=True,
         ),
         Attribute(name="subnets", kind=TEXTS, about="The ids of its subnets.", show=_subnets),
         Attribute(

@@ -74,7 +74,7 @@ class Host:
         self._run_dir = run_dir
         self._local = local
         self._switch = Switch(run_dir)
-        self._attached: set[int] = set()
+        self._seen_up: set[int] = set()
         self._said: dict[str, str] = {}
         self.outcome = Outcome()
         """What came of what was wanted last."""
@@ -88,7 +88,10 @@ class Host:
 
     def look_around(self) -> None:
         """Read which devices there are."""
-        self._present = devices()
+        present = self._present = devices()
+        mine = (present.by_name.get(self.outcome.devices[port]) for port in self.outcome.active)
+        self._seen_up |= {device.index for device in mine if device and device.up}
+        self._seen_up &= present.by_index.keys()
 
     def bring(self, segments: tuple[Segment, ...], revision: int, *, look: bool) -> None:
         """Bring the kernel to what these segments ask for; with ``look``, after reading back what it holds."""
@@ -98,8 +101,6 @@ class Host:
             # What was remembered may not be so any more.
             _, failures = self._switch.bring(wanted.state)
         self.outcome = outcome_of(revision, wanted, failures)
-        present = self._present.by_name
-        self._attached |= {present[name].index for name in wanted.ports if name not in failures}
         self._say(self.outcome.waiting)
 
     def down(self, progress: Callable[[Change], None]) -> None:
@@ -123,11 +124,10 @@ class Host:
         return held(state, ports, revision=outcome.revision, local=self._local, waiting=outcome.waiting)
 
     def _usable(self) -> dict[str, str]:
-        """Return the devices, each with what stands in its way: one set down since it was attached is let be."""
-        self._attached &= self._present.by_index.keys()
+        """Return the devices, each with what stands in its way: one that somebody has set down is let be."""
         return {
             name: f"device {name} is down; `ip link set {name} up`"
-            if device.index in self._attached and not device.up
+            if device.index in self._seen_up and not device.up
             else ""
             for name, device in self._present.by_name.items()
         }

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
 from vxnet.errors import VxnetError
+from vxnet.narrowed import narrowed
 from vxnet.plan import Actual, name_of, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from vxnet.datapath.devices import Devices
     from vxnet.model import HostState
     from vxnet.plan import Change, Value
 
@@ -36,12 +38,18 @@ class Switch:
         self._brought: HostState | None = None
 
     def bring(
-        self, desired: HostState, *, look: bool = True, progress: Callable[[Change], None] = lambda _: None
+        self,
+        desired: HostState,
+        *,
+        look: bool = True,
+        present: Devices | None = None,
+        progress: Callable[[Change], None] = lambda _: None,
     ) -> tuple[int, dict[str, str]]:
         """Bring the kernel to ``desired``. Return how many changes that took, and what failed, by its name.
 
         Without ``look`` it is compared with what the kernel was brought to last, if nothing failed then: reading the
-        kernel back takes a time that grows with all that is there, not with what changes.
+        kernel back takes a time that grows with all that is there, not with what changes. So does reading the devices:
+        ``present`` are those that were there a moment ago.
         """
         failures: dict[str, str] = {}
 
@@ -58,9 +66,13 @@ class Switch:
         changes: tuple[Change, ...] = ()
         try:
             brought, self._brought = self._brought, None
-            changes = plan(desired, Actual(brought) if brought and not look else read(self._run_dir))
+            if brought and not look:
+                goal, there = narrowed(desired, brought)
+                changes = plan(goal, Actual(there))
+            else:
+                changes = plan(desired, read(self._run_dir))
             if changes:
-                self._datapath.apply(changes, tell, failed)
+                self._datapath.apply(changes, tell, failed, present)
             if not failures:
                 self._brought = desired
         except (VxnetError, OSError) as error:

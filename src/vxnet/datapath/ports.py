@@ -60,8 +60,9 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     if port.sources is None:
         parts.sources.forget(slot)
     maps.ports.put(c_uint32(device.index), c_uint32(slot))
-    flooding.rewrite(maps, slots, domain)
+    # First what takes frames from the port, then what brings it some: it may have no second answer to its first frame.
     attach(device.index, parts.program(ACCESS), maps.instance, quickly=port.internal)
+    flooding.rewrite(maps, slots, domain)
     if not port.internal:
         headroom.announce(device, parts.run_dir, present)
 

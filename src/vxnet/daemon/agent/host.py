@@ -96,7 +96,7 @@ class Host:
     def bring(self, segments: tuple[Segment, ...], revision: int, *, look: bool) -> None:
         """Bring the kernel to what these segments ask for; with ``look``, after reading back what it holds."""
         wanted = desired(segments, self._local, self._usable(), self._aliases())
-        _, failures = self._switch.bring(wanted.state, look=look)
+        _, failures = self._switch.bring(wanted.state, look=look, present=self._present)
         if failures and not look:
             # What was remembered may not be so any more.
             _, failures = self._switch.bring(wanted.state)

@@ -10,7 +10,7 @@ Nothing here is asynchronous; the agent calls it from one thread at a time.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.cluster.messages import Held, Segment
-    from vxnet.plan import Change
+    from vxnet.plan import Actual, Change
     from vxnet.sources.cluster.desired import Wanted
 
 log = logging.getLogger("vxnet-agent")
@@ -67,6 +67,13 @@ def outcome_of(revision: int, wanted: Wanted, failures: Mapping[str, str]) -> Ou
     )
 
 
+class Seen(NamedTuple):
+    """What the kernel was read back to hold, and the switch's generation when that was begun."""
+
+    generation: int
+    actual: Actual
+
+
 class Host:
     """One host of a cluster. HostError if another version of vxnet has left something in the kernel."""
 
@@ -93,13 +100,25 @@ class Host:
         self._seen_up |= {device.index for device in mine if device and device.up}
         self._seen_up &= present.by_index.keys()
 
-    def bring(self, segments: tuple[Segment, ...], revision: int, *, look: bool) -> None:
-        """Bring the kernel to what these segments ask for; with ``look``, after reading back what it holds."""
+    def read(self) -> Seen:
+        """Read back what the kernel holds. To be called beside anything else: what is done meanwhile voids it."""
+        generation = self._switch.generation
+        return Seen(generation, read(self._run_dir))
+
+    def is_current(self, seen: Seen) -> bool:
+        """Tell whether nothing was changed since that was begun to be read."""
+        return seen.generation == self._switch.generation
+
+    def bring(
+        self, segments: tuple[Segment, ...], revision: int, *, look: bool = False, seen: Seen | None = None
+    ) -> None:
+        """Bring the kernel to what these segments ask for, from what it was ``seen`` to hold.
+
+        With ``look`` that is read back first; with neither it is what it was brought to last.
+        """
         wanted = desired(segments, self._local, self._usable(), self._aliases())
-        _, failures = self._switch.bring(wanted.state, look=look, present=self._present)
-        if failures and not look:
-            # What was remembered may not be so any more.
-            _, failures = self._switch.bring(wanted.state)
+        actual = seen.actual if seen else None
+        _, failures = self._switch.bring(wanted.state, look=look, actual=actual, present=self._present)
         self.outcome = outcome_of(revision, wanted, failures)
         self._say(self.outcome.waiting)
 

@@ -9,7 +9,8 @@ BIN := .venv/bin
 BPF := src/vxnet/datapath/bpf
 ARGS ?=
 
-.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs lint format wheel lock clean clean-all
+.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs bench-cluster lint format wheel lock \
+  clean clean-all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -45,6 +46,9 @@ bench: setup  ## packets/s, latency and streams beside the kernel's and Open vSw
 
 bench-ovs: setup  ## 500 bridges from ovs-vsctl to forwarding, beside the real ovs-vswitchd; writes build/ (root)
 	@$(BIN)/python -m bench.ovs $(ARGS)
+
+bench-cluster: setup  ## API requests/s, port create to first ping, 200 agents, memory; writes build/ (root)
+	@$(BIN)/python -m bench.cluster $(ARGS)
 
 lint: setup  ## ruff (all rules), its formatter, mypy (strict)
 	@$(BIN)/ruff check --quiet

@@ -106,6 +106,14 @@ def test_networks_that_overlap_do_not_meet() -> None:
 # ---- which device is a port's ----
 
 
+def test_a_gateway_answers_ipv6_itself() -> None:
+    """Only a router can say that it is one: of gateways' addresses, those of IPv4 alone are answered here."""
+    six = Subnet(id="s6", cidr="fd00::/64", gateway_ip="fd00::1", dns_nameservers=(), host_routes=())
+    router = FarPort(id=ONE, mac_address="fa:16:3e:00:00:09", addresses=("10.0.0.1", "fd00::1"), vtep="192.0.2.2")
+    network = replace(segment(router), subnets=(six,))
+    assert [neighbour.address for neighbour in wanted(network).state.neighbours] == ["10.0.0.1"]
+
+
 def test_the_device_of_a_port() -> None:
     """By alias; else the one that binding:profile names; else tap and the beginning of the id."""
     named = local(binding_profile={"device": "veth7"})

@@ -38,7 +38,7 @@ class Datapath:
         found = find(run_dir)
         self._parts = Parts(run_dir, found) if found else None
         self._present: Devices | None = None
-        self._from_others = self._recount = False
+        self._from_others = False
 
     def replace_programs(self) -> None:
         """Put this build's programs in the place of those that are there, without losing a frame."""
@@ -63,8 +63,7 @@ class Datapath:
         to it and the rest goes on. ``present``: the devices, if somebody has just read them all; each that is attached
         is looked at once more.
         """
-        orphans = False
-        self._recount = False
+        orphans = recount = False
         self._present, self._from_others = present, present is not None
         try:
             for change in changes:
@@ -78,15 +77,15 @@ class Datapath:
                         # Before slots and names are given to others, who would inherit what was learned there.
                         self._clean_up()
                         orphans = False
-                    self._make(change)
+                    recount |= self._make(change)
                 except (VxnetError, OSError) as error:
                     if failed is None:
                         raise
                     failed(change, error)
                 # What was learned behind a tunnel's old remote is no more true.
-                self._recount |= change.kind == "tunnel"
+                recount |= change.kind == "tunnel"
         finally:
-            if orphans or self._recount:
+            if orphans or recount:
                 self._clean_up()
             if self._parts:
                 listening.follow(self._parts, routes=False)
@@ -108,7 +107,11 @@ class Datapath:
             self._parts.clean_up()
         self.sweep(time.monotonic_ns())
 
-    def _make(self, change: Change) -> None:
+    def _make(self, change: Change) -> bool:
+        """Make it. Return whether it stands where something was learned, so that what is learned is to be counted.
+
+        All of the FDB is read for that, which takes 8 ms.
+        """
         parts = self._there()
         match change.value:
             case Vtep() as value:
@@ -122,10 +125,10 @@ class Datapath:
             case Port() as value:
                 ports.add(parts, value, self._devices(value.device))
             case FdbEntry() as value:
-                # Where one was learned, which its place has not taught any more.
-                self._recount |= static.add(parts, value)
+                return static.add(parts, value)
             case Neighbour() as value:
                 neighbours.add(parts, value)
+        return False
 
     def _remove(self, change: Change) -> None:
         parts = self._there()

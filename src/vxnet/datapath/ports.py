@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attaching a port to its segment or bridge, and taking it off.
 
-the device, if it is an internal port's -> member, VLANs, sources -> ports -> flood list -> the program on the device
+the device, if it is an internal port's -> member, VLANs, sources -> ports -> the program on the device -> flood list
 """
 
 from __future__ import annotations
@@ -60,9 +60,12 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     if port.sources is None:
         parts.sources.forget(slot)
     maps.ports.put(c_uint32(device.index), c_uint32(slot))
-    # First what takes frames from the port, then what brings it some: it may have no second answer to its first frame.
-    attach(device.index, parts.program(ACCESS), maps.instance, quickly=port.internal)
-    flooding.rewrite(maps, slots, domain)
+    try:
+        # First the way out: a machine that hears a question before that answers into nothing, and asks for the way to
+        # who asked, in vain too, a second later again.
+        attach(device.index, parts.program(ACCESS), maps.instance, quickly=port.internal)
+    finally:
+        flooding.rewrite(maps, slots, domain)
     if not port.internal:
         headroom.announce(device, parts.run_dir, present)
 

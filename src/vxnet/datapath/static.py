@@ -15,17 +15,19 @@ if TYPE_CHECKING:
 
 
 def add(parts: Parts, entry: FdbEntry) -> bool:
-    """Write the entry over whatever was there for this MAC; return whether that was learned."""
+    """Write the entry over whatever was there for this MAC; return whether that was learned.
+
+    Its place then has taught one less. One that is learned in this very moment is missed: the next sweep counts it.
+    """
     domain = parts.slots.domain_of(entry.segment)
     member = parts.slots.port(entry.port) if entry.port else parts.slots.tunnel(entry.segment)
     if domain is None or member is None:
         message = f"static entry {entry.mac}: {entry.port or entry.segment} is not there"
         raise KernelError(message)
-    value = FdbValue(Place(member, Address.of(entry.remote)), FDB_STATIC, 0)
     key = FdbKey.of(domain, parse_mac(entry.mac))
-    before = parts.maps.fdb.get(key)
-    parts.maps.fdb.put(key, value)
-    return before is not None and not before.flags & FDB_STATIC
+    old = parts.maps.fdb.get(key)
+    parts.maps.fdb.put(key, FdbValue(Place(member, Address.of(entry.remote)), FDB_STATIC, 0))
+    return old is not None and not old.flags & FDB_STATIC
 
 
 def remove(parts: Parts, entry: FdbEntry) -> None:

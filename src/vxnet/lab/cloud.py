@@ -73,6 +73,13 @@ class AgentHost:
             )
         return self
 
+    @property
+    def pid(self) -> int:
+        """The process of the agent. LabError if none was started."""
+        if self._process is None:
+            raise LabError(f"{self.name}: its agent was not started")
+        return self._process.pid
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End the agent."""
         if self._process and self._process.poll() is None:

@@ -33,7 +33,8 @@ from vxnet.cluster.writing import Cluster, Decision, transaction
 from vxnet.daemon.notify import notify
 from vxnet.errors import VxnetError
 from vxnet.server import compaction
-from vxnet.server.application import application
+from vxnet.server.agents import Agents
+from vxnet.server.app import create_app
 from vxnet.server.beats import Beats
 from vxnet.server.holding import held
 from vxnet.server.identity import Identity
@@ -153,14 +154,8 @@ class Service:
         cluster.observe(Revocation(self._hub))
         beats = Beats(cluster, liveness)
         with closing(Identity(lambda: cluster.replica, cluster.fresh)) as identity:
-            app = application(
-                cluster,
-                self._hub,
-                beats,
-                liveness=liveness,
-                identity=identity,
-                settings=self._options.settings,
-            )
+            agents = Agents(cluster, self._hub, beats)
+            app = create_app(cluster, liveness, identity, self._options.settings, agents.routes())
             self._http = http = self._uvicorn(Journal(app))
             async with asyncio.TaskGroup() as group:
                 tasks = [

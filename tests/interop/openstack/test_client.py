@@ -1,94 +1,127 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real openstack client, as a person types it."""
+"""The real `openstack` client: the commands that people type, in the order of a day's work.
+
+A call takes a second and a half, most of it Python's start: so few tests, and each a story.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.interop.openstack.conftest import PASSWORD
-from vxnet.lab.cloud import OPENSTACK
+from tests.support import cloud
+from tests.support.apiserver import PASSWORD
+from vxnet.cluster.records import Heartbeat
+from vxnet.cluster.times import now
 
 if TYPE_CHECKING:
-    from vxnet.lab.apiserver import ApiServer
+    from tests.support.apiserver import ApiServer
+
+CLIENT = Path(__file__).parents[3] / ".venv/openstack/bin/openstack"
 
 
-class Person:
-    """Somebody at a shell, with the variables set that name the server and themselves."""
+class Openstack:
+    """The client, as one user."""
 
-    def __init__(self, env: dict[str, str]) -> None:
-        self._env = env
+    def __init__(self, *login: str) -> None:
+        self._login = login
 
-    def types(self, line: str, code: int = 0) -> str:
-        """Run the client and return what it prints."""
-        words = [str(OPENSTACK), *line.split()]
-        done = subprocess.run(words, env=self._env, capture_output=True, text=True, check=False)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+        command = [str(CLIENT), *self._login, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
 
-    def gets(self, line: str) -> Any:
-        """Run the client and return what it shows."""
-        return json.loads(self.types(f"{line} -f json"))
+    def __call__(self, *words: str) -> str:
+        """Run a command that succeeds, and return what it prints."""
+        done = self.run(*words)
+        assert done.returncode == 0, f"openstack {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
 
-
-@pytest.fixture(scope="module")
-def person(server: ApiServer) -> Person:
-    """Return the administrator, by name and password."""
-    return Person(server.as_user("admin", PASSWORD))
-
-
-def test_networks(person: Person) -> None:
-    """A VNI is asked for in the client's words, found by them, and given away once."""
-    made = person.gets("network create --provider-network-type vxlan --provider-segment 8100 --mtu 1400 --tag t1 n1")
-    assert (made["provider:segmentation_id"], made["mtu"], made["tags"]) == (8100, 1400, ["t1"])
-    said = person.types("network create --provider-network-type vxlan --provider-segment 8100 n2", code=1)
-    assert "409" in said
-    assert "VNI 8100" in said
-    listed = person.gets("network list --provider-network-type vxlan --provider-segment 8100 --long")
-    assert [network["Name"] for network in listed] == ["n1"]
-    assert [network["Name"] for network in person.gets("network list --tags t1")] == ["n1"]
-    assert "No Network found" in person.types("network show n9", code=1)
-    person.types("network set --name renamed --disable n1")
-    assert person.gets("network show renamed")["status"] == "DOWN"
-    person.types("network delete renamed")
-    assert "1 of 1 networks failed to delete." in person.types("network delete renamed", code=1)
+    def json(self, *words: str) -> Any:
+        """Run a command that prints JSON, and return what that says."""
+        return json.loads(self(*words, "-f", "json"))
 
 
-def test_subnets_and_ports(person: Person) -> None:
-    """Pools, gateways, fixed addresses and bindings, changed one by one."""
-    person.types("network create n3")
-    subnet = person.gets(
-        "subnet create --network n3 --subnet-range 10.5.0.0/24 --gateway none --dns-nameserver 10.5.0.53 "
-        "--allocation-pool start=10.5.0.100,end=10.5.0.200 --host-route destination=10.6.0.0/16,gateway=10.5.0.9 s3"
-    )
-    assert subnet["gateway_ip"] is None
-    assert subnet["allocation_pools"] == [{"start": "10.5.0.100", "end": "10.5.0.200"}]
-    six = person.gets("subnet create --network n3 --ip-version 6 --subnet-range 2001:db8:5::/64 s6")
-    assert six["gateway_ip"] == "2001:db8:5::1"
-    port = person.gets("port create --network n3 --mac-address fa:16:3e:00:00:07 --host h1 p3")
-    assert sorted(fixed["ip_address"] for fixed in port["fixed_ips"]) == ["10.5.0.100", "2001:db8:5::2"]
-    assert (port["binding_host_id"], port["binding_vif_type"], port["status"]) == ("h1", "binding_failed", "DOWN")
-    person.types("port set --fixed-ip subnet=s3,ip-address=10.5.0.7 --allowed-address ip-address=10.5.0.8 p3")
-    addresses = {fixed["ip_address"] for fixed in person.gets("port show p3")["fixed_ips"]}
-    assert addresses == {"10.5.0.100", "2001:db8:5::2", "10.5.0.7"}
-    person.types("port unset --fixed-ip subnet=s3,ip-address=10.5.0.7 --host p3")
-    assert person.gets("port show p3")["binding_vif_type"] == "unbound"
-    assert "409" in person.types("subnet delete s3", code=1)
-    assert "409" in person.types("network delete n3", code=1)
-    person.types("port delete p3")
-    person.types("network delete n3")
-    assert "No Subnet found" in person.types("subnet show s3", code=1)
+@pytest.fixture
+def admin(server: ApiServer) -> Openstack:
+    """Return the client of an administrator, by user and password."""
+    login = ("--os-auth-type", "http_basic", "--os-username", "root", "--os-password", PASSWORD)
+    return Openstack(*login, "--os-endpoint", server.url)
 
 
-def test_projects_by_token(server: ApiServer) -> None:
-    """With a token there is no discovery; a project is named by its id, by administrators."""
-    person = Person(server.as_token(server.add_token("shell", "admin", "admin")))
-    assert person.gets("network create --project tenant9 n9")["project_id"] == "tenant9"
-    member = Person(server.as_token(server.add_token("nine", "tenant9", "member")))
-    assert [network["Name"] for network in member.gets("network list")] == ["n9"]
-    assert "403" in member.types("network create --project tenant8 n8", code=1)
-    assert person.gets("network agent list") == []
-    assert "network" in person.types("extension list --network")
+@pytest.fixture
+def member(server: ApiServer) -> Openstack:
+    """Return the client of a member of the project red, by token."""
+    login = ("--os-auth-type", "admin_token", "--os-token", server.tokens["alice"])
+    return Openstack(*login, "--os-endpoint", server.url)
+
+
+def test_a_network_from_its_making_to_its_end(server: ApiServer, admin: Openstack) -> None:
+    """An administrator makes a network with a VNI, a subnet, a port at a host, moves it, and deletes all again."""
+    server.put(cloud.agent("h1"), Heartbeat("h1", now(), 1))
+    made = admin.json(
+        "network", "create", "--provider-network-type", "vxlan", "--provider-segment", "5001", "--mtu", "1400",
+        "--tag", "t1", "--project", "red", "blue",
+    )  # fmt: skip
+    assert (made["provider:segmentation_id"], made["mtu"], made["project_id"]) == (5001, 1400, "red")
+    made = admin.json("subnet", "create", "--network", "blue", "--subnet-range", "10.1.0.0/24", "--dns-nameserver",
+                      "9.9.9.9", "--allocation-pool", "start=10.1.0.10,end=10.1.0.99", "s4")  # fmt: skip
+    assert made["gateway_ip"] == "10.1.0.1"
+    admin("subnet", "create", "--network", "blue", "--ip-version", "6", "--subnet-range", "fd00:1::/64", "--gateway",
+          "none", "--no-dhcp", "s6")  # fmt: skip
+    made = admin.json(
+        "port", "create", "--network", "blue", "--fixed-ip", "subnet=s4,ip-address=10.1.0.77", "--mac-address",
+        "fa:16:3e:00:00:77", "--host", "h1", "--allowed-address", "ip-address=10.9.0.0/16", "p1",
+    )  # fmt: skip
+    assert made["fixed_ips"] == [{"subnet_id": made["fixed_ips"][0]["subnet_id"], "ip_address": "10.1.0.77"}]
+    assert (made["binding_vif_type"], made["status"]) == ("tap", "DOWN")
+    (listed,) = admin.json("port", "list", "--network", "blue", "--host", "h1")
+    assert (listed["Name"], listed["MAC Address"]) == ("p1", "fa:16:3e:00:00:77")
+    admin("port", "set", "--host", "h2", "--fixed-ip", "subnet=s6", "p1")
+    shown = admin.json("port", "show", "p1")
+    assert (shown["binding_host_id"], len(shown["fixed_ips"])) == ("h2", 2)
+    admin("port", "unset", "--host", "p1")
+    assert admin.json("port", "show", "p1")["binding_vif_type"] == "unbound"
+    assert [one["Name"] for one in admin.json("network", "list", "--tags", "t1", "--long")] == ["blue"]
+    server.put(Heartbeat("h1", now(), 2))
+    (agent,) = admin.json("network", "agent", "list")
+    assert (agent["Host"], agent["Alive"], agent["Binary"]) == ("h1", True, "vxnet-agent")
+    in_use = admin.run("network", "delete", "blue")
+    assert in_use.returncode == 1
+    assert "409" in in_use.stderr
+    admin("port", "delete", "p1")
+    admin("network", "delete", "blue")
+    assert admin.json("subnet", "list") == []
+
+
+def test_a_member(server: ApiServer, admin: Openstack, member: Openstack) -> None:
+    """A member makes a network by name alone, sees only their project's, and is told what they may not."""
+    with server.client("root") as root:
+        root.post("/v2.0/networks", json={"network": {"name": "not red"}})
+    made = member.json("network", "create", "green")
+    assert made["project_id"] == "red"
+    assert member.json("network", "show", "green")["mtu"] == 1450
+    assert [one["Name"] for one in member.json("network", "list")] == ["green"]
+    member("network", "set", "--description", "grass", "--tag", "x", "green")
+    refused = member.run("network", "create", "--provider-segment", "9", "--provider-network-type", "vxlan", "no")
+    assert refused.returncode == 1
+    assert "disallowed by policy" in refused.stderr
+    missing = member.run("network", "show", "not red")
+    assert "No Network found for not red" in missing.stderr
+    member("network", "delete", "green")
+    aliases = {extension["Alias"] for extension in admin.json("extension", "list", "--network")}
+    assert {"provider", "binding", "port-security", "standard-attr-tag"} <= aliases
+
+
+def test_discovery_before_authentication(server: ApiServer) -> None:
+    """With auth type none the client asks for versions, finds the API, and is refused there: it has no project."""
+    nobody = Openstack("--os-auth-type", "none", "--os-endpoint", server.url)
+    refused = nobody.run("network", "list")
+    assert refused.returncode == 1
+    assert "401" in refused.stderr

@@ -19,6 +19,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from vxnet import __version__
 from vxnet.cluster.liveness import INTERVAL
 from vxnet.cluster.messages import Audit, Report
@@ -190,24 +192,36 @@ class Service:
     # ---- what is said ----
 
     async def _report(self) -> None:
-        """Tell the server which ports forward, at once when that may have changed, and as a sign of life."""
+        """Tell the server which ports forward, at once when others do, and as a sign of life."""
+        taken: Report | None = None
+        due = 0.0
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(INTERVAL):
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
                     await self._news.wait()
             self._news.clear()
-            outcome = self._host.outcome
-            if outcome.revision < 0 or not self._host.underlay_mtu:
-                continue
-            report = Report(
-                revision=outcome.revision,
-                local=str(self._local),
-                underlay_mtu=self._host.underlay_mtu,
-                version=__version__,
-                started_at=self._started_at,
-                active=tuple(sorted(outcome.active)),
-            )
-            await self._servers.report(report)
+            late = time.monotonic() >= due
+            if late:
+                due = time.monotonic() + INTERVAL
+            report = self._what_forwards()
+            # Most turns change nothing that the server has to know: they follow from what others do.
+            news = report and (taken is None or report != msgspec.structs.replace(taken, revision=report.revision))
+            if report and (late or news):
+                taken = report if await self._servers.report(report) else None
+
+    def _what_forwards(self) -> Report | None:
+        """Return what is to be said of this host; None before anything is known of it."""
+        outcome = self._host.outcome
+        if outcome.revision < 0 or not self._host.underlay_mtu:
+            return None
+        return Report(
+            revision=outcome.revision,
+            local=str(self._local),
+            underlay_mtu=self._host.underlay_mtu,
+            version=__version__,
+            started_at=self._started_at,
+            active=tuple(sorted(outcome.active)),
+        )
 
     async def _audit(self, question: str) -> None:
         """Bring the host to all that was said before the question, and answer with what the kernel then holds."""

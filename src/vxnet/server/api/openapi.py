@@ -1,240 +1,239 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The OpenAPI document at /openapi.json, made of the tables that requests are held against."""
+"""The API as an OpenAPI document, made of the tables that the server itself goes by.
+
+Resource --> schemas: what is shown, what may be said to make one, and to change one
+         --> paths:   /v2.0/networks   /v2.0/networks/{id}   /v2.0/networks/{id}/tags
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from vxnet import __version__
-from vxnet.server.api.agents import AGENTS
-from vxnet.server.api.networks import NETWORKS
-from vxnet.server.api.ports import PORTS
-from vxnet.server.api.quotas import QUOTAS
-from vxnet.server.api.subnets import SUBNETS
+from vxnet.cluster.commands.quotas import RESOURCES
+from vxnet.server.api.agents import AGENT
+from vxnet.server.api.kinds import BOOLEAN, TEXTS, Schema, array, record
+from vxnet.server.api.networks import NETWORK
+from vxnet.server.api.ports import PORT
+from vxnet.server.api.quotas import LIMIT
+from vxnet.server.api.subnets import SUBNET
 
 if TYPE_CHECKING:
-    from vxnet.server.api.accept import Attribute, Resource
+    from collections.abc import Sequence
 
-Json = dict[str, Any]
+    from vxnet.server.api.attributes import Attribute, Resource
 
-_TEXT: Json = {"type": "string"}
-_ERROR: Json = {
-    "description": "an error, as Neutron tells it",
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["NeutronError"],
-                "properties": {
-                    "NeutronError": {
-                        "type": "object",
-                        "required": ["type", "message", "detail"],
-                        "properties": {"type": _TEXT, "message": _TEXT, "detail": _TEXT},
-                    }
-                },
-            }
-        }
-    },
+_STRING: Final[Schema] = {"type": "string"}
+_ERROR: Final[Schema] = {
+    "type": "object",
+    "properties": {"NeutronError": {"$ref": "#/components/schemas/Error"}},
+    "required": ["NeutronError"],
 }
-_REFUSALS = ("400", "401", "403", "404", "409", "412", "413", "503")
+_ID: Final = {"name": "id", "in": "path", "required": True, "schema": _STRING}
+_TAG: Final = {"name": "tag", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+_PROJECT: Final = {"name": "project", "in": "path", "required": True, "schema": _STRING}
+_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "revision_number=N: do it only if that is its revision number still.",
+    "schema": {"type": "string", "pattern": "^revision_number=[0-9]{1,10}$"},
+}
 
 
-def document() -> Json:
-    """Return it."""
-    paths: Json = {}
-    for table in (NETWORKS, SUBNETS, PORTS):
-        paths |= _collection(table) | _tags(table)
-    paths |= _agents() | _quotas() | _documents()
+@cache
+def document() -> dict[str, Any]:
+    """Return the document. Not to be changed."""
+    paths: dict[str, Any] = {
+        "/": {"get": _operation("versions", "The versions.", _ok(_open("versions")), [])},
+        "/v2.0": {
+            "get": _operation("version", "The version and its resources.", _ok(_open("resources", "version")), [])
+        },
+        "/v2.0/extensions": {"get": _operation("list_extensions", "All extensions.", _ok(_open("extensions")), [])},
+        "/v2.0/extensions/{alias}": {
+            "get": _operation(
+                "show_extension",
+                "One extension.",
+                _ok(_open("extension")),
+                [{"name": "alias", "in": "path", "required": True, "schema": _STRING}],
+            )
+        },
+    }
+    for resource in (NETWORK, SUBNET, PORT, AGENT):
+        paths |= _paths(resource)
+    for resource in (NETWORK, SUBNET, PORT):
+        paths |= _tag_paths(resource)
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "vxnet: OpenStack Networking API v2.0",
-            "version": __version__,
-            "description": "The part of it that vxnet serves; docs/api.md says what differs from Neutron.",
-        },
-        "paths": paths,
+        "info": {"title": "vxnet: OpenStack Networking API v2.0", "version": __version__},
+        "paths": paths | _quota_paths(),
         "components": {
+            "schemas": {
+                "Error": record(("type", "message", "detail"), type=_STRING, message=_STRING, detail=_STRING),
+                **{resource.name: _shown(resource) for resource in (NETWORK, SUBNET, PORT, AGENT)},
+            },
             "securitySchemes": {
-                "basic": {"type": "http", "scheme": "basic"},
+                "password": {"type": "http", "scheme": "basic"},
                 "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
-            }
+            },
         },
-        "security": [{"basic": []}, {"token": []}],
+        "security": [{"password": []}, {"token": []}],
     }
 
 
-def _collection(table: Resource) -> Json:
-    path = f"/v2.0/{table.collection}"
-    post, put, shown = _request(table, post=True), _request(table, post=False), _shown(table)
-    created = {
-        "oneOf": [
-            _object({table.name: post}, [table.name]),
-            _object({table.collection: {"type": "array", "items": post, "minItems": 1}}, [table.collection]),
-        ]
+# ---- schemas ----
+
+
+def _shown(resource: Resource) -> Schema:
+    """Return what is to be seen. Who sees less, or asks for less, gets less."""
+    parts = {a.name: a.kind.shown | {"description": a.about} for a in resource.attributes if a.show is not None}
+    return {"type": "object", "properties": parts, "additionalProperties": False}
+
+
+def _said(attributes: Sequence[Attribute], *, required: bool) -> Schema:
+    parts = {a.name: {"allOf": [a.kind.schema], "description": a.about} for a in attributes}
+    return record([a.name for a in attributes if a.required and required], **parts)
+
+
+def _open(*names: str) -> Schema:
+    return {"type": "object", "required": list(names)}
+
+
+def _ref(resource: Resource) -> Schema:
+    return {"$ref": f"#/components/schemas/{resource.name}"}
+
+
+# ---- operations ----
+
+
+def _operation(
+    name: str, summary: str, good: dict[str, Any], parameters: list[dict[str, Any]], body: Schema | None = None
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "parameters": parameters,
+        "responses": good | {status: {"description": what, "content": _json(_ERROR)} for status, what in _BAD.items()},
     }
+    if body is not None:
+        found["requestBody"] = {"required": True, "content": _json(body)}
+    return found
+
+
+_BAD: Final = {
+    "400": "What is asked for makes no sense.",
+    "401": "Nobody we know asks.",
+    "403": "Who asks may not.",
+    "404": "It is not there, or another project's.",
+    "405": "There is no such method here.",
+    "409": "It is taken, in use, or the quota is reached.",
+    "412": "It has another revision number by now.",
+    "413": "The body is too long.",
+    "415": "The body is no JSON.",
+    "503": "The store is away, or the VNI ranges are exhausted.",
+}
+
+
+def _json(schema: Schema) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _ok(schema: Schema, status: str = "200") -> dict[str, Any]:
+    return {status: {"description": "Done.", "content": _json(schema)}}
+
+
+def _nothing(status: str = "204") -> dict[str, Any]:
+    return {status: {"description": "Done."}}
+
+
+def _paths(resource: Resource) -> dict[str, Any]:
+    name, plural = resource.name, resource.plural
+    one = _ok(record((name,), **{name: _ref(resource)}))
+    links = {"type": "array", "items": record(("rel", "href"), rel=_STRING, href=_STRING)}
+    many = record((plural,), **{plural: {"type": "array", "items": _ref(resource)}, f"{plural}_links": links})
+    fields = _repeated("fields", "Show only these attributes.")
+    posted = [a for a in resource.attributes if a.post]
+    put = _said([a for a in resource.attributes if a.put], required=False)
+    collection = {"get": _operation(f"list_{plural}", f"All {plural}, or some.", _ok(many), _list_parameters(resource))}
+    if posted:
+        new = _said(posted, required=True)
+        both = {
+            "anyOf": [
+                record((name,), **{name: new}),
+                record((plural,), **{plural: {"type": "array", "items": new, "minItems": 1}}),
+            ]
+        }
+        made = record((), **{name: _ref(resource), plural: {"type": "array", "items": _ref(resource)}})
+        collection["post"] = _operation(f"create_{name}", f"Make a {name}, or several.", _ok(made, "201"), [], both)
+    body = record((name,), **{name: put})
     return {
-        path: {
-            "get": _operation(
-                f"List {table.collection}",
-                {"200": _content(_loose({table.collection: {"type": "array", "items": shown}}))},
-                parameters=_list_parameters(table),
-            ),
-            "post": _operation(
-                f"Create one of the {table.collection}, or several, all or none",
-                {"201": _content(_loose({table.name: shown, table.collection: {"type": "array", "items": shown}}))},
-                body=created,
-            ),
-        },
-        f"{path}/{{id}}": {
-            "parameters": [_path("id")],
-            "get": _operation(f"Show a {table.name}", {"200": _content(_loose({table.name: shown}))}),
-            "put": _operation(
-                f"Change a {table.name}",
-                {"200": _content(_loose({table.name: shown}))},
-                body=_object({table.name: put}, [table.name]),
-                parameters=[_if_match()],
-            ),
-            "delete": _operation(f"Delete a {table.name}", {"204": {"description": "done"}}, parameters=[_if_match()]),
+        f"/v2.0/{plural}": collection,
+        f"/v2.0/{plural}/{{id}}": {
+            "get": _operation(f"show_{name}", f"One {name}.", one, [_ID, fields]),
+            "put": _operation(f"update_{name}", f"Change a {name}.", one, [_ID, _MATCH], body),
+            "delete": _operation(f"delete_{name}", f"Let a {name} go.", _nothing(), [_ID, _MATCH]),
         },
     }
 
 
-def _tags(table: Resource) -> Json:
-    path = f"/v2.0/{table.collection}/{{id}}/tags"
-    tag: Json = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^,\0]+$"}
-    tags = _object({"tags": {"type": "array", "items": tag, "maxItems": 50}}, ["tags"])
-    done = {"description": "done"}
-    return {
-        path: {
-            "parameters": [_path("id")],
-            "get": _operation(f"The tags of a {table.name}", {"200": _content(tags)}),
-            "put": _operation(f"Replace the tags of a {table.name}", {"200": _content(tags)}, body=tags),
-            "delete": _operation(f"Remove the tags of a {table.name}", {"204": done}),
-        },
-        f"{path}/{{tag}}": {
-            "parameters": [_path("id"), _path("tag")],
-            "get": _operation(f"Whether a {table.name} has a tag", {"204": done}),
-            "put": _operation(f"Add a tag to a {table.name}", {"201": {"description": "it has it"}}),
-            "delete": _operation(f"Remove a tag of a {table.name}", {"204": done}),
-        },
-    }
-
-
-def _agents() -> Json:
-    shown = _shown(AGENTS)
-    body = _object({"agent": _request(AGENTS, post=False)}, ["agent"])
-    return {
-        "/v2.0/agents": {
-            "get": _operation(
-                "List the hosts' agents",
-                {"200": _content(_loose({"agents": {"type": "array", "items": shown}}))},
-                parameters=_list_parameters(AGENTS),
-            )
-        },
-        "/v2.0/agents/{id}": {
-            "parameters": [_path("id")],
-            "get": _operation("Show an agent", {"200": _content(_loose({"agent": shown}))}),
-            "put": _operation("Describe an agent", {"200": _content(_loose({"agent": shown}))}, body=body),
-            "delete": _operation("Forget an agent that has gone", {"204": {"description": "done"}}),
-        },
-    }
-
-
-def _quotas() -> Json:
-    quota = _content(_loose({"quota": {"type": "object"}}))
-    body = _object({"quota": _request(QUOTAS, post=False)}, ["quota"])
-    project = [_path("project")]
-    return {
-        "/v2.0/quotas": {
-            "get": _operation(
-                "Projects with quotas of their own", {"200": _content(_loose({"quotas": {"type": "array"}}))}
-            )
-        },
-        "/v2.0/quotas/{project}": {
-            "parameters": project,
-            "get": _operation("What a project may have", {"200": quota}),
-            "put": _operation("Give a project other limits", {"200": quota}, body=body),
-            "delete": _operation("Give a project the defaults again", {"204": {"description": "done"}}),
-        },
-        "/v2.0/quotas/{project}/default": {
-            "parameters": project,
-            "get": _operation("The defaults", {"200": quota}),
-        },
-        "/v2.0/quotas/{project}/details.json": {
-            "parameters": project,
-            "get": _operation("What a project may have, and has", {"200": quota}),
-        },
-    }
-
-
-def _documents() -> Json:
-    anything = _content({"type": "object"})
-    return {
-        "/": {"get": _operation("Which versions there are", {"200": anything}) | {"security": []}},
-        "/v2.0/": {"get": _operation("Which collections there are", {"200": anything})},
-        "/v2.0/extensions": {"get": _operation("Which extensions there are", {"200": anything})},
-        "/v2.0/extensions/{alias}": {
-            "parameters": [_path("alias")],
-            "get": _operation("One of them", {"200": anything}),
-        },
-    }
-
-
-def _request(table: Resource, *, post: bool) -> Json:
-    """Return what may be said of a resource."""
-    settable = {
-        name: attribute.kind.schema
-        for name, attribute in table.attributes.items()
-        if attribute.kind and (post or attribute.put)
-    }
-    required = [name for name, attribute in table.attributes.items() if attribute.required and post]
-    return _object(settable, required)
-
-
-def _shown(table: Resource) -> Json:
-    """Return what an answer says of a resource: all of it, or the fields that were asked for."""
-    return _loose({name: _answered(attribute) for name, attribute in table.attributes.items()})
-
-
-def _answered(attribute: Attribute) -> Json:
-    return attribute.kind.schema if attribute.kind else attribute.schema
-
-
-def _object(properties: Json, required: list[str]) -> Json:
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _loose(properties: Json) -> Json:
-    return {"type": "object", "properties": properties}
-
-
-def _content(schema: Json) -> Json:
-    return {"description": "done", "content": {"application/json": {"schema": schema}}}
-
-
-def _operation(summary: str, answers: Json, *, body: Json | None = None, parameters: list[Json] | None = None) -> Json:
-    operation: Json = {"summary": summary, "responses": answers | dict.fromkeys(_REFUSALS, _ERROR)}
-    if body:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-    if parameters:
-        operation["parameters"] = parameters
-    return operation
-
-
-def _path(name: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-
-
-def _if_match() -> Json:
-    schema = {"type": "string", "pattern": "^revision_number=[0-9]{1,18}$"}
-    return {"name": "If-Match", "in": "header", "required": False, "schema": schema}
-
-
-def _list_parameters(table: Resource) -> list[Json]:
-    names = sorted(table.attributes)
+def _list_parameters(resource: Resource) -> list[dict[str, Any]]:
+    names = [a.name for a in resource.attributes if a.filter] + list(resource.tests)
+    keys = [a.name for a in resource.attributes if a.sort]
     return [
-        # Names of attributes; clients name some that are not here, too, and do without them.
-        {"name": "fields", "in": "query", "schema": {"type": "array", "items": _TEXT}},
-        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 0}},
-        *({"name": name, "in": "query", "schema": _TEXT} for name in names),
+        *(_repeated(name, f"Only those whose {name} is one of these.") for name in names),
+        _repeated("fields", "Show only these attributes."),
+        _repeated("sort_key", "Sort by these, in this order, and then by id.", {"type": "string", "enum": keys}),
+        _repeated("sort_dir", "As many as sort_key, or none.", {"type": "string", "enum": ["asc", "desc"]}),
+        _once("limit", "As many at the most; 0: all.", {"type": "integer", "minimum": 0, "maximum": 999_999_999}),
+        _once("marker", "Those after the one with this id.", _STRING),
+        _once("page_reverse", "Those before the marker.", BOOLEAN.schema),
     ]
+
+
+def _repeated(name: str, about: str, items: Schema = _STRING) -> dict[str, Any]:
+    return _once(name, about, {"type": "array", "items": items}) | {"style": "form", "explode": True}
+
+
+def _once(name: str, about: str, schema: Schema) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": about, "schema": schema}
+
+
+def _tag_paths(resource: Resource) -> dict[str, Any]:
+    name = resource.name
+    path = f"/v2.0/{resource.plural}/{{id}}/tags"
+    shown = record(("tags",), tags=TEXTS.shown)
+    said = record(("tags",), tags=TEXTS.schema)
+    return {
+        path: {
+            "get": _operation(f"list_{name}_tags", f"A {name}'s tags.", _ok(shown), [_ID]),
+            "put": _operation(f"replace_{name}_tags", "These and no others.", _ok(shown), [_ID, _MATCH], said),
+            "post": _operation(f"add_{name}_tags", "These too.", _ok(shown, "201"), [_ID], said),
+            "delete": _operation(f"clear_{name}_tags", "None.", _nothing(), [_ID, _MATCH]),
+        },
+        path + "/{tag}": {
+            "get": _operation(f"check_{name}_tag", "Whether it has a tag.", _nothing(), [_ID, _TAG]),
+            "put": _operation(f"add_{name}_tag", "Give it a tag.", _nothing("201"), [_ID, _TAG, _MATCH]),
+            "delete": _operation(f"remove_{name}_tag", "Take a tag from it.", _nothing(), [_ID, _TAG, _MATCH]),
+        },
+    }
+
+
+def _quota_paths() -> dict[str, Any]:
+    limits = dict.fromkeys(RESOURCES, LIMIT.shown)
+    one = _ok(record(("quota",), quota=record(RESOURCES, **limits)))
+    of_project = record((), project_id=_STRING, tenant_id=_STRING, **limits)
+    count = record(("limit", "used", "reserved"), limit=LIMIT.shown, used=LIMIT.shown, reserved=LIMIT.shown)
+    use = record(("quota",), quota=record(RESOURCES, **dict.fromkeys(RESOURCES, count)))
+    said = record((), check_limit=BOOLEAN.schema, force=BOOLEAN.schema, **dict.fromkeys(RESOURCES, LIMIT.schema))
+    path = "/v2.0/quotas/{project}"
+    many = record(("quotas",), quotas=array(of_project, list).shown)
+    return {
+        "/v2.0/quotas": {"get": _operation("list_quotas", "Quotas of projects that have their own.", _ok(many), [])},
+        path: {
+            "get": _operation("show_quota", "How much a project may have.", one, [_PROJECT]),
+            "put": _operation("update_quota", "Give it a quota.", one, [_PROJECT], record(("quota",), quota=said)),
+            "delete": _operation("delete_quota", "Let it have what all have.", _nothing(), [_PROJECT]),
+        },
+        path + "/default": {"get": _operation("default_quota", "What all have.", one, [_PROJECT])},
+        path + "/details": {"get": _operation("quota_details", "And how much is used.", _ok(use), [_PROJECT])},
+    }

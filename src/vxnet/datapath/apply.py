@@ -127,7 +127,7 @@ class Datapath:
             case FdbEntry() as value:
                 return static.add(parts, value)
             case Neighbour() as value:
-                neighbours.add(parts, value)
+                neighbours.add(parts.maps, parts.slots, value)
         return False
 
     def _remove(self, change: Change) -> None:
@@ -136,7 +136,7 @@ class Datapath:
             case FdbEntry() as value:
                 static.remove(parts, value)
             case Neighbour() as value:
-                neighbours.remove(parts, value)
+                neighbours.remove(parts.maps, parts.slots, value)
             case Port() as value:
                 ports.remove(parts, value)
             case Tunnel() as value:

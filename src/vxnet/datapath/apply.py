@@ -38,7 +38,7 @@ class Datapath:
         found = find(run_dir)
         self._parts = Parts(run_dir, found) if found else None
         self._present: Devices | None = None
-        self._from_others = False
+        self._from_others = self._recount = False
 
     def replace_programs(self) -> None:
         """Put this build's programs in the place of those that are there, without losing a frame."""
@@ -63,7 +63,8 @@ class Datapath:
         to it and the rest goes on. ``present``: the devices, if somebody has just read them all; each that is attached
         is looked at once more.
         """
-        orphans = recount = False
+        orphans = False
+        self._recount = False
         self._present, self._from_others = present, present is not None
         try:
             for change in changes:
@@ -77,15 +78,15 @@ class Datapath:
                         # Before slots and names are given to others, who would inherit what was learned there.
                         self._clean_up()
                         orphans = False
-                    recount |= self._make(change)
+                    self._make(change)
                 except (VxnetError, OSError) as error:
                     if failed is None:
                         raise
                     failed(change, error)
                 # What was learned behind a tunnel's old remote is no more true.
-                recount |= change.kind == "tunnel"
+                self._recount |= change.kind == "tunnel"
         finally:
-            if orphans or recount:
+            if orphans or self._recount:
                 self._clean_up()
             if self._parts:
                 listening.follow(self._parts, routes=False)
@@ -107,11 +108,7 @@ class Datapath:
             self._parts.clean_up()
         self.sweep(time.monotonic_ns())
 
-    def _make(self, change: Change) -> bool:
-        """Make it. Return whether it stands where something was learned, so that what is learned is to be counted.
-
-        All of the FDB is read for that, which takes 8 ms.
-        """
+    def _make(self, change: Change) -> None:
         parts = self._there()
         match change.value:
             case Vtep() as value:
@@ -125,10 +122,10 @@ class Datapath:
             case Port() as value:
                 ports.add(parts, value, self._devices(value.device))
             case FdbEntry() as value:
-                return static.add(parts, value)
+                # Where one was learned, which its place has not taught any more: all of the FDB is read to count.
+                self._recount |= static.add(parts, value)
             case Neighbour() as value:
                 neighbours.add(parts.maps, parts.slots, value)
-        return False
 
     def _remove(self, change: Change) -> None:
         parts = self._there()

@@ -9,7 +9,8 @@ BIN := .venv/bin
 BPF := src/vxnet/datapath/bpf
 ARGS ?=
 
-.PHONY: help setup demo demo-ovs test test-kernels bench bench-ovs lint format wheel lock clean clean-all
+.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs bench-cluster lint format wheel lock \
+  clean clean-all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -31,6 +32,9 @@ demo: setup  ## two hosts, learning, tenants, routed VTEPs: real packets, decode
 demo-ovs: setup  ## the article's experiment by its own ovs-vsctl script; ARGS="--switch ovs" for the real one (root)
 	@$(BIN)/python -m demo.ovs $(ARGS)
 
+demo-cluster: setup  ## the article's cloud by the real openstack client: 5000 networks, two tenants, three hosts (root)
+	@$(BIN)/python -m demo.cluster
+
 test: lint  ## lint, then every test; those that need root are skipped without it, but fail when CI=true
 	@$(BIN)/python -m pytest $(ARGS)
 
@@ -42,6 +46,9 @@ bench: setup  ## packets/s, latency and streams beside the kernel's and Open vSw
 
 bench-ovs: setup  ## 500 bridges from ovs-vsctl to forwarding, beside the real ovs-vswitchd; writes build/ (root)
 	@$(BIN)/python -m bench.ovs $(ARGS)
+
+bench-cluster: setup  ## API requests/s, port create to first ping, 200 agents, memory; writes build/ (root)
+	@$(BIN)/python -m bench.cluster $(ARGS)
 
 lint: setup  ## ruff (all rules), its formatter, mypy (strict)
 	@$(BIN)/ruff check --quiet

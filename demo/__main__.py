@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING
 from demo.bed import BUILD, ROOT
 from demo.narration import Narrator
 from demo.scenes import SCENES
+from demo.stage import unwind_on_signals
 from vxnet.errors import HostError, VxnetError
 from vxnet.lab.netns import require_root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
 TOOLS = ("ip", "tc", "tcpdump", "editcap", "tshark")
 """Programs the demo needs, of Debian's iproute2, tcpdump and tshark."""
@@ -77,12 +76,6 @@ def _require_tools() -> None:
             raise HostError(f"{tool} is not installed; run `make setup`")
 
 
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    """Let a signal unwind everything, as Ctrl-C does."""
-    sys.exit(128 + number)
-
-
 if __name__ == "__main__":
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminated)
+    unwind_on_signals()
     sys.exit(main())

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -21,14 +20,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from demo.bed import BUILD, EXAMPLES, VXLAN
 from demo.narration import PATIENCE, Narrator
 from demo.proof import decode, layers, table
+from demo.stage import perform, unwind_on_signals
 from vxnet.errors import VxnetError
 from vxnet.lab import Lab, wait_until
-from vxnet.lab.netns import require_root
 from vxnet.lab.vswitch import KINDS, OVS, VXNET, VSwitch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import FrameType
 
     from vxnet.lab import Capture
 
@@ -80,22 +78,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="demo.ovs", description="The article's experiment, by its own script.")
     parser.add_argument("--switch", choices=sorted(KINDS), default=VXNET, help="what serves the database")
     kind = parser.parse_args(words).switch
-    tell = Narrator()
-    try:
-        require_root()
-        tell.heading(f"The article's experiment, with {WHAT[kind]}")
+
+    def story(tell: Narrator) -> None:
         with _made(tell, kind) as bed:
             _play(bed)
-    except VxnetError as error:
-        tell.check("the experiment runs to its end", holds=False, found=error)
-        for note in getattr(error, "__notes__", ()):
-            tell.output(note)
-    except KeyboardInterrupt:
-        print("demo: interrupted; everything it made is gone", file=sys.stderr)
-        return 130
-    tell.heading("Result")
-    tell.check("every step held", not tell.failed, "; ".join(tell.failed))
-    return 1 if tell.failed else 0
+
+    return perform(f"The article's experiment, with {WHAT[kind]}", story)
 
 
 @contextlib.contextmanager
@@ -152,12 +140,6 @@ def _proof(tell: Narrator, capture: Capture) -> None:
         tell.output(layers(capture, echoes[0].number))
 
 
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    """Let a signal unwind everything, as Ctrl-C does."""
-    sys.exit(128 + number)
-
-
 if __name__ == "__main__":
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminated)
+    unwind_on_signals()
     sys.exit(main())

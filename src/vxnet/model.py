@@ -123,6 +123,10 @@ class Source(msgspec.Struct, frozen=True, order=True):
     mac: str
     prefix: str = ""
 
+    def __str__(self) -> str:
+        """Return it for people: ``aa:bb:cc:dd:ee:ff 10.0.0.5/32``."""
+        return f"{self.mac} {self.prefix or 'any'}"
+
 
 class Port(msgspec.Struct, frozen=True, kw_only=True):
     """A local Ethernet device attached to a segment or a bridge, both by name.

@@ -5,9 +5,9 @@
                                 +--> plan() --> Change, Change, ...      nothing to do: no changes
         Actual (read back) ----'
 
-Changes come in the order in which they are to be made: what goes, goes first, from the leaves up (static entries,
-ports, tunnels, bridges, segments, VTEP); what comes, comes from the root down. What stays the same is not touched, nor
-is its traffic; what changes is changed in its place where that can be.
+Changes come in the order in which they are to be made: what goes, goes first, from the leaves up (static entries
+and neighbours, ports, tunnels, bridges, segments, VTEP); what comes, comes from the root down. What stays the same is
+not touched, nor is its traffic; what changes is changed in its place where that can be.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Port, Segment, Tunnel, Vlans, Vtep
+from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Neighbour, Port, Segment, Tunnel, Vlans, Vtep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Value = Vtep | Segment | Bridge | Tunnel | Port | FdbEntry
-Kind = Literal["vtep", "segment", "bridge", "tunnel", "port", "fdb"]
+Value = Vtep | Segment | Bridge | Tunnel | Port | FdbEntry | Neighbour
+Kind = Literal["vtep", "segment", "bridge", "tunnel", "port", "fdb", "neighbour"]
 
 
 class Actual(msgspec.Struct, frozen=True):
@@ -49,6 +49,7 @@ class Actual(msgspec.Struct, frozen=True):
             tunnels=(*state.tunnels, *(v for v in broken if isinstance(v, Tunnel) and v.bridge in names)),
             ports=ports,
             fdb=(*state.fdb, *(v for v in broken if isinstance(v, FdbEntry))),
+            neighbours=state.neighbours,
         )
 
 
@@ -76,11 +77,14 @@ def plan(desired: HostState, actual: Actual) -> tuple[Change, ...]:
 def _with_what_is_left_open(desired: HostState, actual: Actual) -> HostState:
     """Return ``desired`` with the MACs and MTUs that ports of bridges have and nobody asks to be others.
 
+    What may leave a port is put in the order in which it is read back.
     Those of a device that is in another network namespace are out of sight: nothing is asked of them.
     """
     there = {port.device: port for port in (*actual.state.ports, *actual.faults) if isinstance(port, Port)}
 
     def filled(port: Port) -> Port:
+        if port.sources:
+            port = msgspec.structs.replace(port, sources=tuple(sorted(set(port.sources))))
         old = there.get(port.device)
         if old is None:
             return port
@@ -101,23 +105,24 @@ def name_of(value: Value) -> str:
             return value.device
         case FdbEntry():
             return f"{value.segment} {value.mac}"
+        case Neighbour():
+            return f"{value.segment} {value.address}"
 
 
 def kind_of(value: Value) -> Kind:
     """Return what sort of thing a value is."""
-    match value:
-        case Vtep():
-            return "vtep"
-        case Segment():
-            return "segment"
-        case Bridge():
-            return "bridge"
-        case Tunnel():
-            return "tunnel"
-        case Port():
-            return "port"
-        case FdbEntry():
-            return "fdb"
+    return _KINDS[type(value)]
+
+
+_KINDS: dict[type[Value], Kind] = {
+    Vtep: "vtep",
+    Segment: "segment",
+    Bridge: "bridge",
+    Tunnel: "tunnel",
+    Port: "port",
+    FdbEntry: "fdb",
+    Neighbour: "neighbour",
+}
 
 
 def _standing(actual: Actual) -> Vtep | None:
@@ -135,7 +140,16 @@ def _kept(actual: Actual, desired: HostState) -> HostState:
     devices = {port.device for port in ports}
     entries = frozenset(desired.fdb)
     fdb = tuple(e for e in now.fdb if e in entries and e.segment in names and (e.port is None or e.port in devices))
-    return HostState(vtep=now.vtep, segments=segments, bridges=bridges, tunnels=tunnels, ports=ports, fdb=fdb)
+    neighbours = tuple(n for n in now.neighbours if n.segment in names and _in_place(n, wanted.get(_key(n))))
+    return HostState(
+        vtep=now.vtep,
+        segments=segments,
+        bridges=bridges,
+        tunnels=tunnels,
+        ports=ports,
+        fdb=fdb,
+        neighbours=neighbours,
+    )
 
 
 def _staying(actual: Actual, desired: HostState) -> frozenset[str]:
@@ -157,6 +171,8 @@ def _in_place(old: Value, new: Value | None) -> bool:
             return old.bridge == new.bridge
         case Port(), Port():
             return old.segment == new.segment and old.internal == new.internal
+        case Neighbour(), Neighbour():
+            return _key(old) == _key(new)
         case _:
             return old == new
 
@@ -181,7 +197,7 @@ def _remove(actual: Actual, kept: HostState, desired: HostState, reason: str = "
 
 _FOLLOWS = "what it belongs to is made anew"
 
-_LEAVES_FIRST: tuple[type[Value], ...] = (FdbEntry, Port, Tunnel, Bridge, Segment, Vtep)
+_LEAVES_FIRST: tuple[type[Value], ...] = (FdbEntry, Neighbour, Port, Tunnel, Bridge, Segment, Vtep)
 
 
 def _repairable(broken: Value, wanted: Value | None, staying: frozenset[str]) -> bool:
@@ -218,7 +234,7 @@ def _add(desired: HostState, kept: HostState, actual: Actual) -> list[Change]:
 def _all(state: HostState) -> tuple[Value, ...]:
     """Return all there is, the root first."""
     vtep = (state.vtep,) if state.vtep else ()
-    return (*vtep, *state.segments, *state.bridges, *state.tunnels, *state.ports, *state.fdb)
+    return (*vtep, *state.segments, *state.bridges, *state.tunnels, *state.ports, *state.fdb, *state.neighbours)
 
 
 def _by_key(values: Iterable[Value]) -> dict[tuple[Kind, str], Value]:
@@ -237,20 +253,20 @@ def _change(action: Literal["add", "change", "remove"], value: Value, reason: st
 def _difference(old: Value, new: Value) -> str:
     """Say which fields differ: ``ageing: 300 -> 60``."""
     return ", ".join(
-        f"{field}: {_text(getattr(old, field))} -> {_text(getattr(new, field))}"
+        f"{field}: {_text(field, getattr(old, field))} -> {_text(field, getattr(new, field))}"
         for field in new.__struct_fields__
         if getattr(old, field) != getattr(new, field)
     )
 
 
-def _text(value: object) -> str:
+def _text(field: str, value: object) -> str:
     match value:
         case None | ():
-            return "none"
+            return "any" if value is None and field == "sources" else "none"
         case bool():
             return "on" if value else "off"
         case tuple():
-            return " ".join(map(str, value))
+            return (", " if field == "sources" else " ").join(map(str, value))
         case Vlans():
             return " ".join(filter(None, (value.mode, str(value.tag or ""), ",".join(map(str, value.trunks)))))
         case _:

@@ -11,7 +11,9 @@ forwarding rules in docs/how-it-works.md.
       '--------------------.   .-------------------'
                            v   v
       |  a segment takes one VLAN tag off; in a bridge: which VLAN is it in?
+      |  8. from a port that has sources: its MAC and its addresses are among them? else drop
       |  2. source MAC: fit? learn it at the port, or behind the remote
+      |  9. from a segment's port, a question for an address whose MAC is known here: answer it
       |  3. destination known: there, only there, and never back where it came from
       |  4. BUM: every other port, and the group or the remotes of every other tunnel
       v
@@ -28,6 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from vxnet import answers, security
 from vxnet.drops import DropReason, drop_reason
 from vxnet.model import Bridge, Segment, Tunnel
 from vxnet.packet import ecn, ethernet, vxlan
@@ -55,6 +58,7 @@ INNER_TRUNCATED = drop_reason("INNER_TRUNCATED")
 CONGESTION_MARK = drop_reason("CONGESTION_MARK")
 VLAN_FILTERED = drop_reason("VLAN_FILTERED")
 LINK_LOCAL = drop_reason("LINK_LOCAL")
+SPOOFED = drop_reason("SPOOFED")
 
 LINK_LOCAL_PREFIX = "01:80:c2:00:00:0"
 """IEEE 802.1Q, 8.6.3: 01:80:c2:00:00:00-0f are for the link alone."""
@@ -176,6 +180,9 @@ class Switch:
             place = static.port or (Behind(static.segment, static.remote) if static.remote else None)
             if place is not None:
                 self._fdb[static.segment][0, static.mac] = _Entry(place, None)
+        self._neighbours: dict[str, dict[str, str]] = {name: {} for name in self._networks}
+        for neighbour in state.neighbours:
+            self._neighbours[neighbour.segment][neighbour.address] = neighbour.mac
         self.port_traffic = {device: Traffic() for device in self._ports}
         self.tunnel_traffic = {name: Traffic() for name in self._tunnels}
         self.drops: Counter[DropReason] = Counter()
@@ -261,12 +268,12 @@ class Switch:
     def _switch(self, network: Segment | Bridge, place: Place, frame: _Frame, now: float) -> Outcome:
         """Learn from a frame, and send it to the one place of its destination, or everywhere."""
         src, dst = _src(frame.data), _dst(frame.data)
-        # A bridge forwards frames with any source, as Open vSwitch does.
-        if isinstance(network, Segment) and (src == ZERO or is_group(src)):
-            return self._end((), BAD_SOURCE)
-        if isinstance(network, Segment) and ethernet.has_tag(frame.data):
-            return self._end((), VLAN_TAG)
+        refused = self._refused(place, frame) if isinstance(network, Segment) else None
+        if refused is not None:
+            return self._end((), refused)
         self._learn(network, (frame.vlan, src), place, now)
+        if reply := self._answer(network, place, frame):
+            return reply
         there = self._find(network, (frame.vlan, dst), now)
         if there is None:
             return self._flood(network, _member(place), frame)
@@ -276,6 +283,23 @@ class Switch:
         if tagged is None:
             return self._end((), VLAN_FILTERED)
         return self._send([(there, tagged)])
+
+    def _refused(self, place: Place, frame: _Frame) -> DropReason | None:
+        """Return why a segment takes no such frame; a bridge forwards frames with any source, as Open vSwitch does."""
+        src = _src(frame.data)
+        if src == ZERO or is_group(src):
+            return BAD_SOURCE
+        if ethernet.has_tag(frame.data):
+            return VLAN_TAG
+        sources = self._ports[place].sources if isinstance(place, str) else None
+        return None if sources is None or security.may_leave(sources, frame.data) else SPOOFED
+
+    def _answer(self, network: Segment | Bridge, place: Place, frame: _Frame) -> Outcome | None:
+        """Answer a port's question for the MAC of an address that is known here."""
+        if not isinstance(place, str) or not isinstance(network, Segment):
+            return None
+        reply = answers.answer(self._neighbours[network.name], frame.data)
+        return self._send([(place, reply)]) if reply else None
 
     def _flood(self, network: Segment | Bridge, source: str, frame: _Frame) -> Outcome:
         """Send a copy to every other member that is in the frame's VLAN."""

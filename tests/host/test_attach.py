@@ -16,7 +16,7 @@ from bench import bpf
 from tests.support.labs import two_hosts
 from tests.support.running import base
 from tests.support.stream import Stream
-from vxnet.datapath import attach, kernel, libbpf
+from vxnet.datapath import attach, kernel, libbpf, ports
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
 from vxnet.datapath.devices import devices
@@ -228,3 +228,29 @@ def test_a_port_that_is_taken_to_another_namespace(net: Net) -> None:
     net.h2.ip("link", "set", "tap-a", "up")
     net.a.run("ping -c 1 -W 2 10.0.0.9")
     switch.bring(DOWN)
+
+
+def test_a_port_can_answer_before_it_is_asked(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is flooded reaches a new port only once its program is there: who is asked earlier answers into nothing."""
+    switch = Switch(net.h1, net.folder / "h1")
+    places: list[int] = []
+
+    def look(ifindex: int, *about: int, quickly: bool = False) -> None:
+        places.append(flooded(switch.run_dir))
+        attach.attach(ifindex, *about, quickly=quickly)
+        places.append(flooded(switch.run_dir))
+
+    switch.bring(replace(ONE, ports=()))
+    monkeypatch.setattr(ports, "attach", look)
+    switch.bring(ONE)
+    with net.h1.enter():
+        assert [*places, flooded(switch.run_dir)] == [1, 1, 2]  # the remote; then the port as well
+
+
+def flooded(run_dir: Path) -> int:
+    """Return to how many places the one segment's BUM goes."""
+    maps = kernel.find(run_dir)
+    assert maps
+    with maps:
+        (count,) = (domain.flood_count for _, domain in maps.domains.items() if domain.used)
+        return int(count)

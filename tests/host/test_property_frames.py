@@ -21,6 +21,7 @@ from tests.support.tenant_frames import KNOWN, TenantFrame, mac, ordinary_frames
 from tests.support.twins import Twins
 from tests.support.underlay_packets import VNIS, UnderlayPacket, underlay_packets
 from tests.support.weights import weighted
+from vxnet.switch import ToPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,10 @@ def carry_out(twins: Twins, action: Action) -> None:
     match action:
         case FromPort(port, frame):
             if any(its.device == port for its in twins.state.ports):
-                note(twins.from_port(port, frame.encode(twins.example)))
+                outcome = twins.from_port(port, frame.encode(twins.example))
+                note(outcome)
+                if any(isinstance(copy, ToPort) and copy.device == port for copy in outcome.copies):
+                    event("answered")
         case UnderlayPacket():
             assert twins.state.vtep is not None
             note(twins.from_underlay(action.encode(twins.example, twins.state.vtep.dstport)))

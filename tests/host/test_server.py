@@ -138,6 +138,24 @@ def test_plain_http_that_others_reach_is_said(new: Callable[..., ApiServer]) -> 
     assert other.start().log().count("plain HTTP") == 1
 
 
+def test_a_task_that_dies_ends_the_process(new: Callable[..., ApiServer], tmp_path: Path) -> None:
+    """Nothing goes on with a part of it missing: the words of what died are the last, and the exit code is 1."""
+    code = (
+        "from vxnet.cli.main import main\n"
+        "from vxnet.errors import VxnetError\n"
+        "from vxnet.server import compaction\n"
+        "async def die(cluster):\n"
+        "    raise VxnetError('the compaction is broken')\n"
+        "compaction.run = die\n"
+        "main()\n"
+    )
+    words = ("server", "--listen", "127.0.0.1:0", "--store", f"sqlite://{tmp_path}/cluster.db")
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "vxnet: error: the compaction is broken"
+    assert servers(new()) == []
+
+
 # ---- one SQLite file, one server ----
 
 
@@ -172,13 +190,15 @@ def test_users_come_and_go_beside_a_running_server(new: Callable[..., ApiServer]
 
 
 def test_an_agent_speaks_for_its_host_alone(new: Callable[..., ApiServer], stack: ExitStack) -> None:
-    """Its token opens its own stream, another host's not; a deleted one none."""
+    """Its token opens its own stream, another host's not; once it is deleted none, and its open stream ends."""
     server = new().start()
     token = server.agent_token("h1")
-    assert json.loads(next(stream(server, token, stack)))["type"] == "snapshot"
+    lines = stream(server, token, stack)
+    assert json.loads(next(lines))["type"] == "snapshot"
     other = f"{server.url}/agent/v1/h2/stream?after=0"
     assert httpx.get(other, headers={"X-Auth-Token": token}, trust_env=False).status_code == 403
     server.cluster("agent-token", "h1", "--revoke")
+    assert all(json.loads(line)["type"] == "tick" for line in lines)  # and that it ends
     own = f"{server.url}/agent/v1/h1/stream?after=0"
 
     def refused() -> bool:
@@ -232,6 +252,23 @@ def test_tls(new: Callable[..., ApiServer], certificate: Path) -> None:
     with pytest.raises(httpx.ConnectError):
         status(server, verify=trusted)
     assert status(server, verify=ssl.create_default_context(cadata=fresh.decode())) == 401
+
+
+def test_a_key_that_is_no_use(new: Callable[..., ApiServer], certificate: Path, tmp_path: Path) -> None:
+    """Another certificate's key, an encrypted one, no key at all: each is named, in one line."""
+    other, encrypted, none = (tmp_path / name for name in ("other.key", "encrypted.key", "none.key"))
+    new_certificate(other.with_suffix(".crt"))
+    subprocess.run(
+        ["openssl", "pkey", "-in", str(other), "-aes256", "-passout", "pass:x", "-out", str(encrypted)], check=True
+    )
+    none.write_text("no key")
+    for key in (other, encrypted, none):
+        server = new("--tls-cert", str(certificate), "--tls-key", str(key), name=key.stem)
+        with pytest.raises(LabError):
+            server.start()
+        assert server.log().startswith("vxnet: error: ")
+        assert str(key) in server.log()
+        assert server.log().count("\n") == 1
 
 
 # ---- its end ----

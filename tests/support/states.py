@@ -9,10 +9,10 @@ import msgspec
 from hypothesis import strategies as st
 
 from tests.support.board import LOCAL, PORTS, REMOTES
-from tests.support.tenant_frames import KNOWN, mac
+from tests.support.tenant_frames import KNOWN, ipv4_address, ipv6_address, mac
 from tests.support.underlay_packets import GROUPS, VNIS
 from tests.support.weights import mostly, weighted
-from vxnet.model import FdbEntry, HostState, Port, Segment, Vtep
+from vxnet.model import FdbEntry, HostState, Neighbour, Port, Segment, Source, Vtep
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
@@ -42,6 +42,20 @@ _FLOODS = weighted(
 )
 
 
+Allowed = tuple[tuple[int, int], ...]
+"""A secured port's sources: a machine's MAC, and which of `_PREFIXES`."""
+
+_PREFIXES = (
+    "",
+    *(f"{ipv4_address(number)}/32" for number in range(3)),
+    *(f"{ipv6_address(number)}/128" for number in range(3)),
+    "10.0.0.0/30",
+    "0.0.0.0/0",
+    "fd00::/126",
+    "::/0",
+)
+
+
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     """A host state as it is drawn: ports hold the number of their segment, static entries the numbers of all they name.
 
@@ -52,6 +66,10 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     ports: tuple[int, ...]
     fdb: tuple[tuple[int, int, int], ...]
     dstport: int
+    neighbours: tuple[tuple[int, int, int, bool], ...] = ()
+    """Of a segment, a machine's address (IPv6: True), and at whose MAC it is."""
+    sources: tuple[Allowed | None, ...] = (None,) * len(PORTS)
+    """What may leave each port."""
 
     @property
     def attached(self) -> tuple[str, ...]:
@@ -64,6 +82,10 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
         """The VNIs of its segments."""
         return tuple(segment.vni for segment in self.segments if segment)
 
+    @property
+    def _allowed(self) -> dict[str, Allowed | None]:
+        return dict(zip(PORTS, self.sources, strict=True))
+
     def state(self, example: int) -> HostState:
         """Return the state, with the names and MACs of this example."""
         there = {
@@ -75,8 +97,12 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
         return HostState(
             vtep=Vtep(local=LOCAL, dstport=self.dstport),
             segments=tuple(there.values()),
-            ports=tuple(Port(device=device, segment=there[number].name) for device, number in at.items()),
+            ports=tuple(
+                Port(device=device, segment=there[number].name, sources=_sources(example, self._allowed[device]))
+                for device, number in at.items()
+            ),
             fdb=tuple(_static(example, there, at, self.fdb)),
+            neighbours=tuple(_neighbours(example, there, self.neighbours)),
         )
 
 
@@ -93,6 +119,21 @@ def _static(
         elif at.get(PORTS[place]) == number:
             entries[number, machine] = FdbEntry(segment=name, mac=its_mac, port=PORTS[place])
     return list(entries.values())
+
+
+def _neighbours(
+    example: int, segments: dict[int, Segment], drawn: tuple[tuple[int, int, int, bool], ...]
+) -> list[Neighbour]:
+    entries: dict[tuple[str, str], Neighbour] = {}
+    for number, whose, machine, is_ipv6 in drawn:
+        if number in segments:
+            name, address = segments[number].name, str((ipv6_address if is_ipv6 else ipv4_address)(whose))
+            entries[name, address] = Neighbour(segment=name, address=address, mac=mac(example, machine))
+    return list(entries.values())
+
+
+def _sources(example: int, allowed: Allowed | None) -> tuple[Source, ...] | None:
+    return None if allowed is None else tuple(Source(mac(example, one), _PREFIXES[which]) for one, which in allowed)
 
 
 @st.composite
@@ -113,6 +154,16 @@ _STATIC = st.tuples(
 )
 
 
+_NEIGHBOURS = st.lists(
+    st.tuples(st.integers(0, SEGMENTS - 1), st.integers(0, KNOWN - 1), st.integers(0, KNOWN - 1), st.booleans()),
+    max_size=6,
+).map(tuple)
+_ALLOWED = weighted(
+    (2, st.none()),
+    (1, st.lists(st.tuples(st.integers(0, KNOWN - 1), st.integers(0, len(_PREFIXES) - 1)), max_size=8).map(tuple)),
+)
+
+
 @st.composite
 def sketches(draw: st.DrawFn) -> Sketch:
     """Any state with a VTEP, its first segment always there."""
@@ -123,6 +174,8 @@ def sketches(draw: st.DrawFn) -> Sketch:
         ports=tuple(draw(st.tuples(st.just(0), *(_PLACES,) * (len(PORTS) - 1)))),
         fdb=tuple(draw(st.lists(_STATIC, max_size=3))),
         dstport=4789,
+        neighbours=draw(_NEIGHBOURS),
+        sources=tuple(draw(_ALLOWED) for _ in PORTS),
     )
 
 
@@ -146,4 +199,8 @@ def successors(draw: st.DrawFn, old: Sketch) -> Sketch:
     ports = tuple(draw(_PLACES) if draw(st.sampled_from((0, 0, 1))) else place for place in old.ports)
     fdb = draw(st.one_of(st.just(old.fdb), st.lists(_STATIC, max_size=3).map(tuple)))
     dstport = draw(st.sampled_from((old.dstport,) * 9 + (8472,)))
-    return Sketch(segments=tuple(segments), ports=ports, fdb=fdb, dstport=dstport)
+    neighbours = draw(st.one_of(st.just(old.neighbours), _NEIGHBOURS))
+    sources = tuple(draw(_ALLOWED) if draw(st.booleans()) else allowed for allowed in old.sources)
+    return Sketch(
+        segments=tuple(segments), ports=ports, fdb=fdb, dstport=dstport, neighbours=neighbours, sources=sources
+    )

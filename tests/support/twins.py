@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 NOW = 1000.0
 """The reference switch's clock, which stands still; only `Twins.expire` makes entries old."""
 
+_LEAVES = {"fdb", "neighbour"}
+"""Kinds that have no slot in the maps: nothing else is looked at when they go."""
+
 Row = tuple[str, int, str]
 """Segment or bridge, VLAN and MAC: the key of an FDB entry."""
 
@@ -94,7 +97,7 @@ class Twins:
         """Change the desired state; what stays keeps its FDB and its counters."""
         changes = self.board.bring(state)
         # What goes makes the datapath go through the FDB, with the settings that still hold; static entries likewise.
-        gone = any(change.action == "remove" and change.kind not in {"vtep", "fdb"} for change in changes)
+        gone = any(change.action == "remove" and change.kind not in _LEAVES | {"vtep"} for change in changes)
         if gone or any(change.kind == "tunnel" for change in changes):
             self.reference.sweep(NOW)
         self.reference = _carried_over(self.reference, self.state, state)

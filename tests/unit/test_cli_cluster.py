@@ -15,12 +15,16 @@ from vxnet.cli.main import main
 from vxnet.cluster import secrets
 from vxnet.cluster.opened import opened
 from vxnet.cluster.secrets import is_token, password_matches, token_digest
+from vxnet.server.holding import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from vxnet.cluster.replica import Replica
+
+
+NO_HOST = "is no name of a host; it is of letters, digits, dots, dashes and underscores"
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +152,9 @@ def test_tokens_of_agents(run: Callable[..., str], store: str) -> None:
             ("token", "delete", "agent h1"),
             "token agent h1 does not exist; vxnet cluster token list shows names and ids",
         ),
-        (("agent-token", "a/b"), "host: 'a/b' has '/' in it, which cannot be in such a name"),
+        (("agent-token", "a/b"), f"host: 'a/b' {NO_HOST}"),
+        (("agent-token", ""), f"host: '' {NO_HOST}"),
+        (("agent-token", "h1-"), f"host: 'h1-' {NO_HOST}"),
         (("agent-token", "h9", "--revoke"), "host h9 has no token; vxnet cluster token list shows which have"),
     ],
     ids=lambda value: "-".join(value)[:40] if isinstance(value, tuple) else "",
@@ -216,3 +222,28 @@ def test_what_root_makes_belongs_to_the_folders_owner(store: str, tmp_path: Path
     os.chown(tmp_path, 4711, 4712)
     run("agent-token", "h1", "--store", store)
     assert {(path.stat().st_uid, path.stat().st_gid) for path in tmp_path.iterdir()} == {(4711, 4712)}
+
+
+# ---- backup and restore ----
+
+
+def test_backup_and_restore(run: Callable[..., str], store: str, tmp_path: Path) -> None:
+    """What was backed up is there again, in another store or, by force, in place of what is in one."""
+    run("agent-token", "h1")
+    told = run("backup", f"{tmp_path}/backup")
+    other = f"sqlite://{tmp_path}/other.db"
+    assert run("restore", f"{tmp_path}/backup", "--store", other) == told
+    assert list(kept(other).tokens) == list(kept(store).tokens)
+    run("agent-token", "h2")
+    assert "--force" in refused("restore", f"{tmp_path}/backup")
+    run("restore", f"{tmp_path}/backup", "--force")
+    assert [token.host for token in kept(store).tokens] == ["h1"]
+
+
+def test_restore_beside_a_server(run: Callable[..., str], store: str, tmp_path: Path) -> None:
+    """While a server has the file, nothing is restored into it; who has it is said."""
+    run("agent-token", "h1")
+    run("backup", f"{tmp_path}/backup")
+    with held(tmp_path / "cluster.db", "the server at http://h"):
+        error = refused("restore", f"{tmp_path}/backup", "--force", "--store", store)
+    assert f"the server at http://h, process {os.getpid()}, has it; end that" in error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Port, Segment, Tunnel, Vlans, Vtep
+from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Neighbour, Port, Segment, Source, Tunnel, Vlans, Vtep
 from vxnet.plan import Actual, Change, kind_of, name_of, plan
 
 if TYPE_CHECKING:
@@ -317,3 +317,48 @@ def test_broken_parts_of_a_bridge_are_made_anew() -> None:
     """A tunnel whose device is gone is added again, over what is left of it; its neighbours are left alone."""
     actual = Actual(replace(BRIDGED, tunnels=()), {VX1: "vxnet4789 is gone"})
     assert steps(BRIDGED, actual) == [("add", "tunnel", "vx1", "vxnet4789 is gone")]
+
+
+def test_a_neighbour_comes_after_its_segment_and_goes_before_it() -> None:
+    """A neighbour is a leaf like a static entry, and named by its segment and address."""
+    neighbour = Neighbour(segment="blue", address="10.0.0.5", mac=MAC)
+    state = HostState(vtep=VTEP, segments=(BLUE,), neighbours=(neighbour,))
+    assert [change.value for change in plan(state, Actual())] == [VTEP, BLUE, neighbour]
+    assert [change.value for change in plan(DOWN, Actual(state))] == [neighbour, BLUE, VTEP]
+    assert plan(state, Actual(state)) == ()
+    assert told(plan(replace(state, neighbours=()), Actual(state))) == [
+        "remove neighbour blue 10.0.0.5: no longer in the desired state"
+    ]
+    follows = "what it belongs to is made anew"
+    assert told(plan(replace(state, segments=(replace(BLUE, vni=7),)), Actual(state))) == [
+        f"remove neighbour blue 10.0.0.5: {follows}",
+        "remove segment blue: vni: 5001 -> 7",
+        "add segment blue: vni: 5001 -> 7",
+        f"add neighbour blue 10.0.0.5: {follows}",
+    ]
+
+
+def test_a_neighbours_mac_changes_in_place() -> None:
+    """An address that gets another owner is answered for all the time."""
+    neighbour = Neighbour(segment="blue", address="fd00::5", mac=MAC)
+    state = HostState(vtep=VTEP, segments=(BLUE,), neighbours=(neighbour,))
+    desired = replace(state, neighbours=(replace(neighbour, mac=OTHER_MAC),))
+    assert told(plan(desired, Actual(state))) == [f"change neighbour blue fd00::5: mac: {MAC} -> {OTHER_MAC}"]
+
+
+def test_sources_change_in_place_and_their_order_says_nothing() -> None:
+    """What may leave a port is a set: read back sorted, changed without the port being taken off."""
+    one, other = Source(MAC, "10.0.0.5/32"), Source(MAC)
+    host = replace(HOST, ports=(replace(TAP_A, sources=(other, one)), TAP_B))
+    assert plan(replace(host, ports=(replace(TAP_A, sources=(one, other, one)), TAP_B)), Actual(host)) == ()
+    assert told(plan(host, Actual(HOST))) == [f"change port tap-a: sources: any -> {MAC} any, {MAC} 10.0.0.5/32"]
+    silent = replace(host, ports=(replace(TAP_A, sources=()), TAP_B))
+    assert told(plan(silent, Actual(HOST))) == ["change port tap-a: sources: any -> none"]
+
+
+def test_many_neighbours_are_planned_like_many_static_entries() -> None:
+    """Each of 10 000 neighbours is one change, and none is planned twice."""
+    neighbours = tuple(Neighbour(segment="blue", address=f"10.{n >> 8}.{n & 255}.1", mac=MAC) for n in range(10_000))
+    state = HostState(vtep=VTEP, segments=(BLUE,), neighbours=neighbours)
+    assert len(plan(state, Actual(replace(state, neighbours=())))) == len(neighbours)
+    assert plan(state, Actual(state)) == ()

@@ -9,12 +9,13 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Port, Segment, Tunnel, Vtep
+from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Neighbour, Port, Segment, Source, Tunnel, Vtep
 from vxnet.plan import Actual, Change, Value, kind_of, name_of, plan
 
 ADDRESSES = tuple(map(IPv4Address, ("192.168.146.131", "192.168.146.132", "192.168.146.136")))
 GROUP = IPv4Address("239.1.1.1")
 NAMES, DEVICES, MACS = ("blue", "red", "green"), ("tap-a", "tap-b", "tap-c"), ("02:00:00:00:00:01", "02:00:00:00:00:02")
+SOURCES = (None, (), (Source(MACS[0]), Source(MACS[1], "10.0.0.1/32")))
 
 
 @st.composite
@@ -36,7 +37,10 @@ def states(draw: st.DrawFn) -> HostState:
     ]
     names = [segment.name for segment in segments]
     devices = draw(st.lists(st.sampled_from(DEVICES), unique=True)) if names else []
-    ports = [Port(device=device, segment=draw(st.sampled_from(names))) for device in devices]
+    ports = [
+        Port(device=device, segment=draw(st.sampled_from(names)), sources=draw(st.sampled_from(SOURCES)))
+        for device in devices
+    ]
     fdb = []
     for segment in names:
         places = [{"port": port.device} for port in ports if port.segment == segment] + [{"remote": ADDRESSES[2]}]
@@ -45,13 +49,21 @@ def states(draw: st.DrawFn) -> HostState:
             for mac in MACS
             if draw(st.integers(0, 2)) == 0
         ]
+    neighbours = [
+        Neighbour(segment=segment, address=address, mac=draw(st.sampled_from(MACS)))
+        for segment in names
+        for address in ("10.0.0.1", "fd00::1")
+        if draw(st.booleans())
+    ]
     vtep = Vtep(local=draw(st.sampled_from(ADDRESSES[:2])), dstport=draw(st.sampled_from((4789, 4789, 4789, 8472))))
-    return HostState(vtep=vtep, segments=tuple(segments), ports=tuple(ports), fdb=tuple(fdb))
+    return HostState(
+        vtep=vtep, segments=tuple(segments), ports=tuple(ports), fdb=tuple(fdb), neighbours=tuple(neighbours)
+    )
 
 
 def values_of(state: HostState) -> list[Value]:
     """Return all there is in a state."""
-    return [*([state.vtep] if state.vtep else []), *state.segments, *state.ports, *state.fdb]
+    return [*([state.vtep] if state.vtep else []), *state.segments, *state.ports, *state.fdb, *state.neighbours]
 
 
 def state_of(values: list[Value]) -> HostState:
@@ -61,6 +73,7 @@ def state_of(values: list[Value]) -> HostState:
         segments=tuple(v for v in values if isinstance(v, Segment)),
         ports=tuple(v for v in values if isinstance(v, Port)),
         fdb=tuple(v for v in values if isinstance(v, FdbEntry)),
+        neighbours=tuple(v for v in values if isinstance(v, Neighbour)),
     )
 
 
@@ -68,7 +81,8 @@ def state_of(values: list[Value]) -> HostState:
 def actuals(draw: st.DrawFn) -> Actual:
     """Draw what a host is: any state, of which any part may be broken."""
     values = values_of(draw(states()))
-    broken = [value for value in values if draw(st.integers(0, 4)) == 0]
+    able = [value for value in values if not isinstance(value, Neighbour)]
+    broken = [value for value in able if draw(st.integers(0, 4)) == 0]
     ports = {value.device for value in broken if isinstance(value, Port)}
     broken += [value for value in values if isinstance(value, FdbEntry) and value.port in ports and value not in broken]
     faults: dict[Value, str] = dict.fromkeys(broken, "it is broken")
@@ -106,7 +120,7 @@ def hangs_on(value: Value, gone: Value) -> bool:
     match value, gone:
         case _, Vtep():
             return not isinstance(value, Vtep)
-        case ((Port() | FdbEntry()), (Segment() | Bridge())):
+        case ((Port() | FdbEntry() | Neighbour()), (Segment() | Bridge())):
             return value.segment == gone.name
         case Tunnel(), Bridge():
             return value.bridge == gone.name
@@ -126,7 +140,7 @@ def stands(value: Value, there: list[Value]) -> bool:
             return value.bridge in names
         case Segment():
             return any(isinstance(v, Vtep) for v in there)
-        case Port():
+        case Port() | Neighbour():
             return value.segment in names
         case FdbEntry():
             devices = {v.device for v in there if isinstance(v, Port) and v.segment == value.segment}

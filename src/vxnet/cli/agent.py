@@ -14,13 +14,14 @@ from typing import Annotated
 import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
+from vxnet.cluster.accounts import HOST_NAME
 from vxnet.daemon.agent.service import Service
 from vxnet.datapath.kernel import require_root
 from vxnet.sources.cluster.stream import Servers
 from vxnet.sources.values import vtep_address
 
-_URL = re.compile(r"https?://[^/?#\s]+/?")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?/?")
+_MOST_PORT = 65535
 
 
 def agent(
@@ -40,10 +41,8 @@ def agent(
 ) -> None:
     """Keep this network namespace as the servers of a cluster say. The kernel forwards without this daemon."""
     require_root()
-    urls = [url.rstrip("/") for url in server.split(",") if url]
-    if not urls or not all(_URL.fullmatch(url) for url in urls):
-        raise typer.BadParameter(f"{server} is not of the form http://HOST:PORT[,...]", param_hint="--server")
-    if not _HOST.fullmatch(host):
+    urls = _urls(server)
+    if not HOST_NAME.fullmatch(host):
         raise typer.BadParameter(f"{host!r} is no name of a host", param_hint="--host")
     address = _address(local)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -51,6 +50,15 @@ def agent(
     # Made outside the loop: adopting what is there asks netlink, which must not be inside one.
     service = Service(Servers(urls, host, token_file, ca_file), host, address, run_dir)
     asyncio.run(service.run())
+
+
+def _urls(text: str) -> list[str]:
+    urls = [url for url in text.split(",") if url]
+    for url in urls or [""]:
+        found = _URL.fullmatch(url)
+        if not found or int(found[1] or 80) > _MOST_PORT:
+            raise typer.BadParameter(f"{url!r} is not of the form http://HOST:PORT", param_hint="--server")
+    return [url.rstrip("/") for url in urls]
 
 
 def _address(text: str) -> IPv4Address:

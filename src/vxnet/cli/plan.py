@@ -21,12 +21,12 @@ from vxnet.datapath.actual import read
 from vxnet.datapath.checks import check
 from vxnet.datapath.kernel import require_root
 from vxnet.errors import HostError
-from vxnet.model import FdbEntry, Port, Vtep
+from vxnet.model import FdbEntry, Neighbour, Port, Vtep
 from vxnet.plan import Change, Value
 from vxnet.sources import hostfile
 
 _MARKS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red")}
-_NAMES = {Vtep: "local", Port: "device", FdbEntry: "mac"}
+_NAMES = {Vtep: "local", Port: "device", FdbEntry: "mac", Neighbour: "address"}
 """The field that names a value and stands beside its kind, where that is not ``name``."""
 
 

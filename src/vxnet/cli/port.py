@@ -16,7 +16,7 @@ import typer
 
 from vxnet.cli.options import RUN_DIR, Json, RunDir
 from vxnet.cli.output import columns, print_json, print_lines
-from vxnet.daemon.control import Details, ListPorts, LookUp, Ports, ask
+from vxnet.daemon.control import Details, Last, ListPorts, LookUp, NotRunningError, Ports, ask
 from vxnet.datapath import plugging
 from vxnet.datapath.kernel import require_root
 from vxnet.errors import ControlError, HostError
@@ -47,7 +47,7 @@ def plug(
         raise typer.BadParameter("give either --netns NAME or --tap NAME")
     found = _look_up(run_dir, port)
     alias = f"{ALIAS}{found.id}"
-    if holder := plugging.holder_of(alias):
+    if holder := plugging.plugged(alias).get(alias):
         raise HostError(f"port {port} is plugged already, at device {holder}; `vxnet port unplug {found.id}`")
     machine = plugging.Machine(
         mac=found.mac, mtu=found.mtu, addresses=found.addresses, gateways=found.gateways, routes=found.routes
@@ -67,19 +67,24 @@ def plug(
 
 @app.command()
 def unplug(port: Asked, run_dir: RunDir = RUN_DIR) -> None:
-    """Take the device of a port away; the port stays, and is DOWN."""
+    """Take the device of a port away; the port stays, and is DOWN. One that has no device is no error."""
     require_root()
-    found = _look_up(run_dir, port)
-    holder = plugging.holder_of(f"{ALIAS}{found.id}")
-    if holder is None:
-        raise HostError(f"port {port} is not plugged")
-    plugging.unplug(holder)
+    # A device outlives what the agent knows of its port: that may be at another host by now, or nowhere.
+    left = plugging.plugged(f"{ALIAS}{port}")
+    if len(left) > 1:
+        which = ", ".join(alias.removeprefix(ALIAS) for alias in sorted(left))
+        raise HostError(f"port {port}: more than one of this host begins so: {which}")
+    if not left:
+        alias = f"{ALIAS}{_look_up(run_dir, port).id}"
+        left = plugging.plugged(alias)
+    for device in left.values():
+        plugging.unplug(device)
 
 
 @app.command("list")
 def list_(run_dir: RunDir = RUN_DIR, as_json: Json = False) -> None:
     """List the ports bound to this host."""
-    answer = ask(run_dir, ListPorts())
+    answer = _ask(run_dir, ListPorts())
     ports = answer.ports if isinstance(answer, Ports) else ()
     if as_json:
         print_json(ports)
@@ -93,8 +98,15 @@ def _row(port: Details) -> tuple[str, ...]:
     return port.id, port.name, port.network, port.mac, " ".join(port.addresses), port.device, state
 
 
+def _ask(run_dir: Path, request: LookUp | ListPorts) -> Last:
+    try:
+        return ask(run_dir, request)
+    except NotRunningError as error:
+        raise ControlError(f"no vxnet agent runs at {run_dir}; start it, or give its --run-dir") from error
+
+
 def _look_up(run_dir: Path, port: str) -> Details:
-    answer = ask(run_dir, LookUp(port))
+    answer = _ask(run_dir, LookUp(port))
     if not isinstance(answer, Details):
         raise ControlError(f"vxnetd of {run_dir} is of another version; end it, which takes nothing away")
     return answer

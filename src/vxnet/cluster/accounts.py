@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_NAME: Final = 255
 """Characters of a name."""
+
+HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
 LEAST_ID: Final = 8
 MOST_ID: Final = 12
@@ -35,6 +38,15 @@ def check_name(what: str, name: str, without: str = "") -> str:
     for letter in without:
         if letter in name:
             raise AccountError(f"{what}: {name!r} has {letter!r} in it, which cannot be in such a name")
+    return name
+
+
+def check_host(name: str) -> str:
+    """Return the name of a host, as `vxnet agent --host` takes it, or raise AccountError."""
+    if not HOST_NAME.fullmatch(name):
+        raise AccountError(
+            f"host: {name!r} is no name of a host; it is of letters, digits, dots, dashes and underscores"
+        )
     return name
 
 
@@ -74,7 +86,7 @@ def _user(replica: Replica, name: str) -> User:
 def add_token(replica: Replica, token: Token) -> Decision[None]:
     """Add a token of a project, or of a host's agent; a project's has a name of its own."""
     if token.host:
-        check_name("host", token.host, without="/")
+        check_host(token.host)
     else:
         check_name("token", token.name)
         check_name("project", token.project_id)

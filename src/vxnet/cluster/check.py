@@ -114,12 +114,20 @@ def _segments(host: str, waiting: frozenset[str], replica: Replica) -> Iterator[
         away = [(port, vtep) for port in bound if port.binding_host_id != host and (vtep := _vtep(port, replica))]
         at = {port.mac_address: port.id for port in here if port.id not in waiting}
         known = [*here, *(port for port, _ in away)]
+        gateways = {subnet.gateway_ip for subnet in replica.subnets.where("network_id", name) if subnet.ip_version == 6}
         yield HeldSegment(
             id=name,
             vni=network.vni,
             remotes=tuple(sorted({vtep for _, vtep in away}, key=ip_address)),
             fdb=tuple(sorted((at | {port.mac_address: vtep for port, vtep in away}).items())),
-            neighbours=tuple(sorted((f.ip_address, port.mac_address) for port in known for f in port.fixed_ips)),
+            neighbours=tuple(
+                sorted(
+                    (f.ip_address, port.mac_address)
+                    for port in known
+                    for f in port.fixed_ips
+                    if f.ip_address not in gateways
+                )
+            ),
             ports=tuple(sorted(at.values())),
         )
 

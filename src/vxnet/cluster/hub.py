@@ -60,7 +60,8 @@ class Stream:
         """Return all lines that wait, or none after ``patience`` seconds without any."""
         if not self._lines and not self.ended:
             try:
-                await asyncio.wait_for(self._some.wait(), patience)
+                async with asyncio.timeout(patience):
+                    await self._some.wait()
             except TimeoutError:
                 return b""
         lines = b"".join(self._lines)

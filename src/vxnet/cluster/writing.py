@@ -173,7 +173,9 @@ class Cluster:
         """Wait until the replica has everything until that revision."""
         async with self._moved:
             try:
-                await asyncio.wait_for(self._moved.wait_for(lambda: self.replica.revision >= revision), _PATIENCE)
+                # Not asyncio.wait_for: until Python 3.12 it loses a cancellation that comes as what it waits for does.
+                async with asyncio.timeout(_PATIENCE):
+                    await self._moved.wait_for(lambda: self.replica.revision >= revision)
             except TimeoutError as error:
                 message = f"{self.store.url}: its changes do not arrive; {self.trouble or 'try again'}"
                 raise StoreError(message) from error

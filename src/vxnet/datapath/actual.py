@@ -24,11 +24,14 @@ from vxnet.datapath.layout import (
     MEMBER_INTERNAL,
     MEMBER_PEER,
     MEMBER_PORT,
+    MEMBER_SECURED,
     MEMBER_TUNNEL,
     ArrivalKey,
     Domain,
 )
+from vxnet.datapath.neighbours import neighbours_of
 from vxnet.datapath.slots import Slots
+from vxnet.datapath.sources import Sources
 from vxnet.datapath.tunnelmember import arrival, tunnel_of
 from vxnet.datapath.vlans import vlans_of
 from vxnet.datapath.vxlandev import FilterEntry, vnis
@@ -74,6 +77,7 @@ class _Reader:
         self._maps = maps
         self._present = present
         self._slots = Slots(maps)
+        self._sources = Sources(maps)
         self._vteps = {value.dstport: value for _, value in maps.vteps.items()}
         # That of the segments has an address of its own.
         self._vtep = next((value for value in self._vteps.values() if value.local.ipv4()), None)
@@ -90,6 +94,7 @@ class _Reader:
             tunnels=tuple(self._tunnels()),
             ports=tuple(ports.values()),
             fdb=tuple(self._static(ports)),
+            neighbours=tuple(neighbours_of(self._maps, self._slots)),
         )
         return Actual(state, self._faults)
 
@@ -258,6 +263,7 @@ class _Reader:
             internal=is_internal,
             mac=device.mac if device and is_internal else None,
             mtu=device.mtu if device else None,
+            sources=self._sources.of(slot) if member.flags & MEMBER_SECURED else None,
         )
 
     def _port_fault(self, slot: int, member: Member, domain: Domain | None) -> str:

@@ -177,6 +177,12 @@ def set_alias(index: int, alias: str) -> None:
     _set(index, "naming the device", attribute(_IFLA_IFALIAS, alias.encode()))
 
 
+def come_out(index: int, name: str, alias: str) -> None:
+    """Give a device that is down its name and alias, and bring it up: nobody sees one of these without the others."""
+    words = attribute(_IFLA_IFNAME, name.encode()) + attribute(_IFLA_IFALIAS, alias.encode())
+    _set(index, f"making device {name}", words, flags=_IFF_UP, which=_IFF_UP)
+
+
 def set_up(index: int) -> None:
     """Bring a device up. KernelError if it will not (for a VXLAN device: its UDP port is in use)."""
     _set(index, "bringing the device up", flags=_IFF_UP, which=_IFF_UP)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import zlib
 from ctypes import c_char, c_uint8, c_uint16, c_uint32, c_uint64
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,11 +24,13 @@ VLANS = 4096
 DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU = 1, 2, 4
 MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL = 0, 1, 2
 MEMBER_PEER, MEMBER_INTERNAL, MEMBER_DF, MEMBER_CSUM = 1, 2, 4, 8
-MEMBER_TTL_INHERIT, MEMBER_TOS_INHERIT, MEMBER_SOME_VLANS = 16, 32, 64
+MEMBER_TTL_INHERIT, MEMBER_TOS_INHERIT, MEMBER_SOME_VLANS, MEMBER_SECURED = 16, 32, 64, 128
 VLAN_TRUNK, VLAN_ACCESS, VLAN_NATIVE_TAGGED, VLAN_NATIVE_UNTAGGED = 0, 1, 2, 3
 ANY_VNI = 1 << 24
 LISTENING = ANY_VNI + 1
 FDB_STATIC = 1
+PREFIX_MAC, PREFIX_ADDRESS = 80, 96
+SOURCE_MAC, SOURCE_ANY = 1, 2
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 
@@ -39,14 +41,21 @@ class Address(ctypes.Structure):
     _fields_ = (("raw", c_uint8 * 16),)
 
     @classmethod
-    def of(cls, address: IPv4Address | None) -> Address:
+    def of(cls, address: IPv4Address | IPv6Address | None) -> Address:
         """``address``, or all zero for none."""
+        if isinstance(address, IPv6Address):
+            return cls.from_buffer_copy(address.packed)
         return cls.from_buffer_copy(bytes(16) if address is None else _MAPPED + address.packed)
 
     def ipv4(self) -> IPv4Address | None:
         """Back again; None for all zero."""
         raw = bytes(self.raw)
         return IPv4Address(raw[12:]) if any(raw) else None
+
+    def either(self) -> IPv4Address | IPv6Address:
+        """Back again, where IPv6 may stand too."""
+        raw = bytes(self.raw)
+        return IPv4Address(raw[12:]) if raw.startswith(_MAPPED) else IPv6Address(raw)
 
 
 class Place(ctypes.Structure):
@@ -193,6 +202,39 @@ class FdbValue(ctypes.Structure):
     _fields_ = (("place", Place), ("flags", c_uint32), ("last_seen", c_uint64))
 
 
+class SourceKey(ctypes.Structure):
+    """A key of `sources`, a trie: ``prefix`` is how many bits of the other fields count; ``type`` in network order."""
+
+    prefix: int
+    member: int
+    mac: ctypes.Array[c_uint8]
+    type: ctypes.Array[c_uint8]
+    address: Address
+    _fields_ = (
+        ("prefix", c_uint32),
+        ("member", c_uint32),
+        ("mac", c_uint8 * 6),
+        ("type", c_uint8 * 2),
+        ("address", Address),
+    )
+
+
+class NeighbourKey(ctypes.Structure):
+    """A key of `neighbours`."""
+
+    domain: int
+    address: Address
+    _fields_ = (("domain", c_uint32), ("address", Address))
+
+
+class NeighbourValue(ctypes.Structure):
+    """A value of `neighbours`."""
+
+    mac: ctypes.Array[c_uint8]
+    unused: int
+    _fields_ = (("mac", c_uint8 * 6), ("unused", c_uint16))
+
+
 class FloodKey(ctypes.Structure):
     """A key of `flood`."""
 
@@ -243,7 +285,22 @@ def _shape(structure: type[ctypes.Structure]) -> str:
     return f"{structure.__name__}({places})"
 
 
-SHARED = (State, VtepValue, Domain, Member, VlanSet, FdbKey, FdbValue, FloodKey, ArrivalKey, Traffic, Drops)
+SHARED = (
+    State,
+    VtepValue,
+    Domain,
+    Member,
+    VlanSet,
+    FdbKey,
+    FdbValue,
+    SourceKey,
+    NeighbourKey,
+    NeighbourValue,
+    FloodKey,
+    ArrivalKey,
+    Traffic,
+    Drops,
+)
 
 MEANING = 1
 """Counted up when a value comes to mean something else, where no field moves."""

@@ -33,7 +33,7 @@ def follow(parts: Parts, *, routes: bool) -> None:
     """Bring programs and entries to where they belong. ``routes``: ask anew for all remotes, not only for new ones."""
     ports = {value.dstport for _, value in parts.maps.vteps.items() if not value.local.ipv4()}
     tunnels = {slot: m for slot, m in parts.slots.members.items() if m.kind == MEMBER_TUNNEL and m.dstport in ports}
-    if not tunnels and not routes:
+    if not tunnels:
         return
     present = net.devices()
     before = {member.ifindex for member in tunnels.values()}

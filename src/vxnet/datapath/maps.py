@@ -92,6 +92,8 @@ SIZES: Final[Mapping[str, tuple[int, int]]] = {
         ("arrivals", layout.ArrivalKey, c_uint32),
         ("flood", layout.FloodKey, layout.Place),
         ("fdb", layout.FdbKey, layout.FdbValue),
+        ("sources", layout.SourceKey, c_uint32),
+        ("neighbours", layout.NeighbourKey, layout.NeighbourValue),
         ("learned", layout.Place, c_uint32),
         ("traffic", c_uint32, layout.Traffic),
         ("drops", c_uint32, layout.Drops),
@@ -114,6 +116,8 @@ class Maps:
         self.arrivals = Map(fds["arrivals"], layout.ArrivalKey, c_uint32)
         self.flood = Map(fds["flood"], layout.FloodKey, layout.Place)
         self.fdb = Map(fds["fdb"], layout.FdbKey, layout.FdbValue)
+        self.sources = Map(fds["sources"], layout.SourceKey, c_uint32)
+        self.neighbours = Map(fds["neighbours"], layout.NeighbourKey, layout.NeighbourValue)
         self.learned = Map(fds["learned"], layout.Place, c_uint32)
         self.traffic = CounterMap(fds["traffic"], layout.Traffic)
         self.drops = CounterMap(fds["drops"], layout.Drops)

@@ -7,11 +7,12 @@ import os
 from ctypes import c_uint32
 from typing import TYPE_CHECKING, Self
 
-from vxnet.datapath import internal
+from vxnet.datapath import internal, neighbours
 from vxnet.datapath.kernel import alias, load
 from vxnet.datapath.layout import LAYOUT, State, VtepValue
 from vxnet.datapath.maps import Maps
 from vxnet.datapath.slots import Slots
+from vxnet.datapath.sources import Sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,7 @@ class Parts:
         self.run_dir = run_dir
         self.maps = maps
         self.slots = Slots(maps)
+        self.sources = Sources(maps)
         self.doomed: set[str] = set()
         """Internal ports whose devices are still to be deleted."""
         self._programs = programs or {}
@@ -58,9 +60,10 @@ class Parts:
         return bool(self.slots.domains) or any(True for _ in self.maps.vteps.items())
 
     def clean_up(self) -> None:
-        """Delete the devices of internal ports that have been removed."""
+        """Delete what is put off: devices of internal ports, and neighbours of segments that have been removed."""
         doomed, self.doomed = self.doomed, set()
         internal.remove(doomed, self.run_dir)
+        neighbours.sweep(self.maps, self.slots)
 
     def touch(self) -> None:
         """Void every cached flow: the next frame of each asks the FDB and the routing table again."""

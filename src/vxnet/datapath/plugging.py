@@ -5,8 +5,9 @@
     tap3a8f1c2e-4b ========= veth ========= eth0     the port's MAC, MTU, addresses and routes
       alias iface-id=3a8f1c2e-4b...
 
-The alias tells the agent whose it is. It is set before the device is up, so that nothing is ever half a port; when any
-step fails, the device is deleted again, and its other end with it.
+The agent knows the device by its name and alias, and attaches it as soon as it sees them. So they are what it gets
+last, together with being up: nothing is ever half a port. When any step fails, the device is deleted again, and its
+other end with it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
+import socket
 import struct
 from contextlib import contextmanager
 from ipaddress import ip_interface, ip_network
@@ -37,7 +40,8 @@ _TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB
 _IFF_TAP, _IFF_NO_PI, _IFF_TUN_EXCL = 0x0002, 0x1000, 0x8000
 _IFREQ = struct.Struct("16sH22x")
 _IFA_F_NODAD = 0x02
-_LONGEST_NAME = 15
+_NAME = re.compile(r"(?:(?![/:%])[!-~]){1,15}")
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +52,12 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     gateways: tuple[str, ...]
     routes: tuple[tuple[str, str], ...]
+
+    @property
+    def all_routes(self) -> dict[str, str]:
+        """The next hop to each destination; a route to everywhere goes before the gateway of its family."""
+        routes = {_EVERYWHERE[":" in gateway]: gateway for gateway in reversed(self.gateways)}
+        return routes | {str(ip_network(destination)): hop for destination, hop in self.routes}
 
 
 def plug_namespace(device: str, alias: str, netns: str, inner: str, machine: Machine) -> None:
@@ -61,24 +71,24 @@ def plug_namespace(device: str, alias: str, netns: str, inner: str, machine: Mac
     with _inside(path) as there:
         if there.link_lookup(ifname=inner):
             raise HostError(f"namespace {netns} has a device {inner} already; choose another --device")
-    with _undone(device), net.netlink(f"making {device}") as here, _file(path) as namespace:
-        here.link("add", ifname=device, kind="veth", peer={"ifname": inner, "net_ns_fd": namespace})
+    with _unfinished() as name, net.netlink(f"making {device}") as here, _file(path) as namespace:
+        here.link("add", ifname=name, kind="veth", peer={"ifname": inner, "net_ns_fd": namespace})
         with _inside(path) as there:
             _furnish(there, inner, machine)
-        _settle(device, alias, machine.mtu)
+        _finish(name, device, alias, machine.mtu)
 
 
 def plug_tap(device: str, alias: str, machine: Machine) -> None:
     """Make a TAP that stays when nobody has it open, for a VM whose MAC is ``machine``'s. HostError if it is there."""
     _refuse(device)
-    with _undone(device):
+    with _unfinished() as name:
         tap = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
         try:
-            fcntl.ioctl(tap, _TUNSETIFF, _IFREQ.pack(device.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_TUN_EXCL))
+            fcntl.ioctl(tap, _TUNSETIFF, _IFREQ.pack(name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_TUN_EXCL))
             fcntl.ioctl(tap, _TUNSETPERSIST, 1)
         finally:
             os.close(tap)
-        _settle(device, alias, machine.mtu)
+        _finish(name, device, alias, machine.mtu)
 
 
 def unplug(device: str) -> None:
@@ -87,9 +97,9 @@ def unplug(device: str) -> None:
         net.delete_together([there.index])
 
 
-def holder_of(alias: str) -> str | None:
-    """Return the device that has this alias."""
-    return next((device.name for device in net.devices().by_index.values() if device.alias == alias), None)
+def plugged(prefix: str) -> dict[str, str]:
+    """Return the name of each device whose alias begins so, by its alias."""
+    return {d.alias: d.name for d in net.devices().by_index.values() if d.alias.startswith(prefix)}
 
 
 def _refuse(device: str) -> None:
@@ -99,8 +109,11 @@ def _refuse(device: str) -> None:
 
 
 def _check_name(device: str) -> None:
-    if not 0 < len(device.encode()) <= _LONGEST_NAME or "/" in device or not device.isprintable() or " " in device:
-        raise HostError(f"{device!r} is no name of a device: it has 1 to {_LONGEST_NAME} characters, no space and no /")
+    # As in the kernel's dev_valid_name(); it takes a % for a number that it is to choose.
+    if not _NAME.fullmatch(device) or device in {".", ".."}:
+        raise HostError(
+            f"{device!r} is no name of a device: it has 1 to 15 characters, none of them a space or one of / : %"
+        )
 
 
 def _namespace(netns: str) -> Path:
@@ -135,12 +148,13 @@ def _inside(path: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def _undone(device: str) -> Iterator[None]:
-    """Delete the device if what is inside fails."""
+def _unfinished() -> Iterator[str]:
+    """A name for a device until it is finished; if that fails, the device is deleted."""
+    name = f"plug{os.getpid()}"
     try:
-        yield
+        yield name
     except BaseException:
-        unplug(device)
+        unplug(name)
         raise
 
 
@@ -156,21 +170,21 @@ def _furnish(there: Any, inner: str, machine: Machine) -> None:  # noqa: ANN401 
         # The cluster knows that nobody else has it: there is nothing to be detected (RFC 4862, section 5.4).
         flags = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
         there.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
-    for destination, hop in (*machine.routes, *(("default", gateway) for gateway in machine.gateways)):
-        target = destination if destination == "default" else str(ip_network(destination))
-        there.route("add", dst=target, gateway=hop, oif=index, family=_family(hop))
+    for destination, hop in machine.all_routes.items():
+        family = socket.AF_INET6 if ":" in hop else socket.AF_INET
+        try:
+            there.route("add", dst=destination, gateway=hop, oif=index, family=family)
+        except NetlinkError as error:
+            if error.code == errno.EEXIST and destination in _EVERYWHERE:
+                continue  # a namespace with several ports: it goes on through the first
+            raise KernelError(f"the route to {destination} via {hop} cannot be set: {error.args[-1]}") from error
 
 
-def _family(address: str) -> int:
-    return 10 if ":" in address else 2  # AF_INET6, AF_INET
-
-
-def _settle(device: str, alias: str, mtu: int) -> None:
+def _finish(name: str, device: str, alias: str, mtu: int) -> None:
     """Make this host's end a port's device: nothing of this host speaks on it."""
-    there = net.named(device)
+    there = net.named(name)
     if there is None:
         raise KernelError(f"{device}: was deleted by somebody else while it was being made")
-    net.set_sysctl(f"ipv6/conf/{device}/disable_ipv6", "1")
+    net.set_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
     net.set_mtu(there.index, mtu)
-    net.set_alias(there.index, alias)
-    net.set_up(there.index)
+    net.come_out(there.index, device, alias)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attaching a port to its segment or bridge, and taking it off.
 
-the device, if it is an internal port's -> member, VLANs -> ports -> flood list -> the program on the device
+the device, if it is an internal port's -> member, VLANs, sources -> ports -> the program on the device -> flood list
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vxnet.datapath.actual import takes_peer
 from vxnet.datapath.attach import attach, detach
 from vxnet.datapath.checks import port_device
 from vxnet.datapath.kernel import ACCESS
-from vxnet.datapath.layout import DOMAIN_BRIDGE, MEMBER_INTERNAL, MEMBER_PEER, MEMBER_PORT, Member
+from vxnet.datapath.layout import DOMAIN_BRIDGE, MEMBER_INTERNAL, MEMBER_PEER, MEMBER_PORT, MEMBER_SECURED, Member
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
@@ -50,12 +50,22 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     )
     member = Member(kind=MEMBER_PORT, domain=domain, ifindex=device.index, flags=flags, name=port.device.encode())
     vlans.describe(member, port.vlans)
+    if port.sources is not None:
+        member.flags |= MEMBER_SECURED
     slot = slot or slots.reserve_member()
     vlans.put(maps, slot, port.vlans)
+    if port.sources is not None:
+        parts.sources.put(slot, port.sources)
     slots.put_member(slot, member)
+    if port.sources is None:
+        parts.sources.forget(slot)
     maps.ports.put(c_uint32(device.index), c_uint32(slot))
-    flooding.rewrite(maps, slots, domain)
-    attach(device.index, parts.program(ACCESS), maps.instance, quickly=port.internal)
+    try:
+        # First the way out: a machine that hears a question before that answers into nothing, and asks for the way to
+        # who asked, in vain too, a second later again.
+        attach(device.index, parts.program(ACCESS), maps.instance, quickly=port.internal)
+    finally:
+        flooding.rewrite(maps, slots, domain)
     if not port.internal:
         headroom.announce(device, parts.run_dir, present)
 
@@ -93,5 +103,6 @@ def _detach(parts: Parts, slot: int) -> None:
     maps.ports.remove(c_uint32(member.ifindex))
     slots.free_member(slot)
     vlans.forget(maps, slot)
+    parts.sources.forget(slot)
     if member.domain in slots.domains:
         flooding.rewrite(maps, slots, member.domain)

@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from vxnet.model import FdbEntry
 
 
-def add(parts: Parts, entry: FdbEntry) -> None:
-    """Write the entry over whatever was there for this MAC."""
+def add(parts: Parts, entry: FdbEntry) -> bool:
+    """Write the entry over whatever was there for this MAC; return whether that was learned.
+
+    Its place then has taught one less. One that is learned in this very moment is missed: the next sweep counts it.
+    """
     domain = parts.slots.domain_of(entry.segment)
     member = parts.slots.port(entry.port) if entry.port else parts.slots.tunnel(entry.segment)
     if domain is None or member is None:
         message = f"static entry {entry.mac}: {entry.port or entry.segment} is not there"
         raise KernelError(message)
-    value = FdbValue(Place(member, Address.of(entry.remote)), FDB_STATIC, 0)
-    parts.maps.fdb.put(FdbKey.of(domain, parse_mac(entry.mac)), value)
+    key = FdbKey.of(domain, parse_mac(entry.mac))
+    old = parts.maps.fdb.get(key)
+    parts.maps.fdb.put(key, FdbValue(Place(member, Address.of(entry.remote)), FDB_STATIC, 0))
+    return old is not None and not old.flags & FDB_STATIC
 
 
 def remove(parts: Parts, entry: FdbEntry) -> None:

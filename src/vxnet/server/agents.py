@@ -8,13 +8,14 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from vxnet.cluster.liveness import INTERVAL
 from vxnet.cluster.messages import Held, Report
 from vxnet.cluster.reports import taken
 from vxnet.cluster.times import now
+from vxnet.server.api.answers import error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,7 +66,7 @@ class Agents:
             return _refused(request)
         after = request.query_params.get("after", "")
         if not after.isascii() or not after.isdigit():
-            return _error(400, f"after: {after!r} is no revision; it is a number, 0 for none yet")
+            return error(400, f"after: {after!r} is no revision; it is a number, 0 for none yet")
         await self._cluster.fresh()
         stream = self._hub.join(host, request.query_params.get("incarnation", ""), int(after))
         return StreamingResponse(self._lines(stream), media_type="application/x-ndjson")
@@ -84,8 +85,8 @@ class Agents:
             return _refused(request)
         try:
             report = msgspec.json.decode(await request.body(), type=Report)
-        except msgspec.MsgspecError as error:
-            return _error(400, f"the report is none: {error}")
+        except msgspec.MsgspecError as failure:
+            return error(400, f"the report is none: {failure}")
         self._beats.hear(host)
         most = self._cluster.store.most_writes // 2
         while not await self._cluster.write(lambda replica: taken(replica, host, report, now(), most)):
@@ -100,8 +101,8 @@ class Agents:
         question = self._questions.get(request.path_params["question"])
         try:
             held = msgspec.json.decode(await request.body(), type=Held)
-        except msgspec.MsgspecError as error:
-            return _error(400, f"what the kernel holds is not said so: {error}")
+        except msgspec.MsgspecError as failure:
+            return error(400, f"what the kernel holds is not said so: {failure}")
         if question:
             question.answers[host] = held
             if question.asked <= question.answers.keys():
@@ -114,7 +115,7 @@ class Agents:
         """Ask every agent that listens here what its kernel holds; an administrator's."""
         caller: Caller = request.state.caller
         if not caller.is_admin:
-            return _error(403, "only an administrator may ask what hosts hold")
+            return error(403, "only an administrator may ask what hosts hold")
         name = uuid.uuid4().hex
         replica = await self._cluster.fresh()
         question = self._questions[name] = _Question(self._hub.audit(name), {}, asyncio.Event())
@@ -146,8 +147,4 @@ def _host_of(request: Request) -> str | None:
 def _refused(request: Request) -> Response:
     caller: Caller = request.state.caller
     mine = f"host {caller.host}" if caller.host else "no host"
-    return _error(403, f"this token speaks for {mine}, not for {request.path_params['host']}")
-
-
-def _error(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"NeutronError": {"type": "AgentError", "message": message, "detail": ""}}, status)
+    return error(403, f"this token speaks for {mine}, not for {request.path_params['host']}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vxnet.server.identity import Identity
 
 
-_OPEN = frozenset({"/", "/openapi.json"})
+_OPEN = frozenset({"/"})
 
 
 class Authenticated:
@@ -40,15 +40,15 @@ class Authenticated:
         try:
             caller = await self._identity.caller(Headers(scope=scope))
         except UnauthenticatedError as failure:
-            refusal = error(401, "HTTPUnauthorized", str(failure), {"WWW-Authenticate": CHALLENGE})
+            refusal = error(401, str(failure), headers={"WWW-Authenticate": CHALLENGE})
             await refusal(scope, receive, send)
         except (TooManyLoginsError, StoreError) as failure:
-            refusal = error(503, "ServiceUnavailable", str(failure), {"Retry-After": "5"})
+            refusal = error(503, str(failure), headers={"Retry-After": "5"})
             await refusal(scope, receive, send)
         else:
             if caller.host and not scope["path"].startswith("/agent/"):
                 refusal = error(
-                    403, "PolicyNotAuthorized", f"the agent of host {caller.host} asks for nothing but its own"
+                    403, f"the agent of host {caller.host} asks for nothing but its own", "PolicyNotAuthorized"
                 )
                 await refusal(scope, receive, send)
                 return

@@ -45,7 +45,8 @@ class Beats:
         """Write until cancelled. What cannot be written now is written the next time."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), INTERVAL)
+                async with asyncio.timeout(INTERVAL):
+                    await self._urgent.wait()
             self._urgent.clear()
             most = self._cluster.store.most_writes // 2
             hosts = sorted(self._heard)[:most]

@@ -26,7 +26,8 @@ def bound(address: Address) -> socket.socket:
     try:
         found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
-        raise HostError(f"listen {address}: {address.host} is no address of a host: {error}") from None
+        what = getattr(error, "strerror", "") or "no name can be so"
+        raise HostError(f"listen {address}: {address.host} is no address of a host: {what.lower()}") from None
     family, kind, protocol, _, place = found[0]
     there = socket.socket(family, kind, protocol)
     try:
@@ -71,15 +72,14 @@ class Certificate:
                 path.open("rb").close()
             except OSError as error:
                 raise ConfigError(f"{path}: the certificate or key cannot be read: {error.strerror}") from None
+
+        def no_password() -> str:  # else OpenSSL asks the terminal for one
+            raise ConfigError(f"{self._tls.key}: the key is encrypted; `openssl pkey` makes one that is not")
+
         try:
             # Into another one first: half of a new pair would be worse than the old one.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._tls.cert, self._tls.key, _no_password)
-            self.context.load_cert_chain(self._tls.cert, self._tls.key, _no_password)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._tls.cert, self._tls.key, no_password)
+            self.context.load_cert_chain(self._tls.cert, self._tls.key, no_password)
         except ssl.SSLError as error:
-            what = error.reason or "they are not in PEM"
+            what = (error.reason or "they are not in PEM").replace("_", " ").lower()
             raise ConfigError(f"{self._tls.cert} and {self._tls.key} are no certificate with its key: {what}") from None
-
-
-def _no_password() -> str:
-    # Else OpenSSL asks the terminal for one.
-    raise ConfigError("the key is encrypted; a server that starts by itself needs one that is not: openssl pkey")

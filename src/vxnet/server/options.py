@@ -6,14 +6,14 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from vxnet.model import VNI_MAX, VNI_MIN
 from vxnet.server.settings import Settings
 from vxnet.sources.tomlfile import FaultError, quoted
 
-MOST_VNI: Final = (1 << 24) - 1
 _HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>\d{1,5})", re.ASCII)
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?")
@@ -70,9 +70,9 @@ def _range(text: str, field: str) -> tuple[int, int]:
     if not match or max(map(len, match.groups(""))) > 8:
         raise FaultError(f"{quoted(text)} is not FIRST-LAST; write, for example, 5001-16777215", field)
     first, last = int(match[1]), int(match[2] or match[1])
-    if not 1 <= first <= last <= MOST_VNI:
+    if not VNI_MIN <= first <= last <= VNI_MAX:
         raise FaultError(
-            f"{quoted(text)} is no range of VNIs; they go from 1 to {MOST_VNI}, the lower one first", field
+            f"{quoted(text)} is no range of VNIs; they go from {VNI_MIN} to {VNI_MAX}, the lower one first", field
         )
     return first, last
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from vxnet.cluster.hub import Hub
+from vxnet.cluster.keys import key_of
 from vxnet.cluster.liveness import Liveness
 from vxnet.cluster.migrate import prepare
 from vxnet.cluster.opened import sqlite_file
@@ -32,13 +33,15 @@ from vxnet.cluster.writing import Cluster, Decision, transaction
 from vxnet.daemon.notify import notify
 from vxnet.errors import VxnetError
 from vxnet.server import compaction
-from vxnet.server.application import application
+from vxnet.server.agents import Agents
+from vxnet.server.app import create_app
 from vxnet.server.beats import Beats
 from vxnet.server.holding import held
 from vxnet.server.identity import Identity
 from vxnet.server.journal import Journal
 from vxnet.server.listening import Certificate, bound, is_local, url_of
-from vxnet.store.base import StoreError
+from vxnet.server.revocation import Revocation
+from vxnet.store.base import StoreError, Transaction
 from vxnet.store.open import open_store
 
 if TYPE_CHECKING:
@@ -148,16 +151,11 @@ class Service:
         self._hub = Hub(cluster.replica)
         cluster.observe(liveness)
         cluster.observe(self._hub)
+        cluster.observe(Revocation(self._hub))
         beats = Beats(cluster, liveness)
         with closing(Identity(lambda: cluster.replica, cluster.fresh)) as identity:
-            app = application(
-                cluster,
-                self._hub,
-                beats,
-                liveness=liveness,
-                identity=identity,
-                settings=self._options.settings,
-            )
+            agents = Agents(cluster, self._hub, beats)
+            app = create_app(cluster, liveness, identity, self._options.settings, agents.routes())
             self._http = http = self._uvicorn(Journal(app))
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -199,16 +197,16 @@ class Service:
             gone = [server for server in replica.servers if alone or server.url == me.url]
             return Decision(transaction(replica, put=[me], delete=gone), None)
 
-        await cluster.write(come)
-        await http.listens.wait()
-        log.info("listens on %s, store %s", self._url, cluster.store.url)
-        notify(f"READY=1\nSTATUS=listens on {self._url}")
         try:
+            await cluster.write(come)
+            await http.listens.wait()
+            log.info("listens on %s, store %s", self._url, cluster.store.url)
+            notify(f"READY=1\nSTATUS=listens on {self._url}")
             await asyncio.Event().wait()
         finally:
             try:
                 async with asyncio.timeout(_FAREWELL):  # not `write`: nobody may follow the store any more
-                    await cluster.store.commit(transaction(cluster.replica, delete=[me]))
+                    await cluster.store.commit(Transaction(writes={key_of(me): None}))
             except (StoreError, TimeoutError) as error:
                 log.warning("this server stays in the store's list of servers: %s", error)
 

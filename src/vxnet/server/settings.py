@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from vxnet.model import VNI_MAX, VNI_MIN
-
-DEFAULT_QUOTAS = {"network": 100, "subnet": 100, "port": 500}
-"""How much a project may have unless somebody decided otherwise: Neutron's defaults. -1: as much as it likes."""
+QUOTAS: Final = {"network": 10_000, "subnet": 10_000, "port": 100_000}
+"""Far above what a project needs, and far below what fills a server's memory."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,12 +16,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``mtu``: of the tenants' packets, in bytes; None: what the underlay of every agent that is alive has room for.
     ``quotas``: how much a project may have of a resource, unless it has a quota of its own; -1: as much as it likes.
-    ``public_url``: where clients find this server, for the links in its answers; None: where they asked. ``max_page``
-    bounds how many one answer lists; -1: nothing does.
+    ``max_page``: how many records one answer lists at the most, with a link to the next; None: as many as there are.
+    ``public_url``: where clients find this server, for the links in its answers; None: where they asked.
     """
 
-    vni_ranges: tuple[tuple[int, int], ...] = ((VNI_MIN, VNI_MAX),)
+    vni_ranges: tuple[tuple[int, int], ...] = ((1, 16777215),)
     mtu: int | None = None
-    quotas: dict[str, int] = msgspec.field(default_factory=lambda: dict(DEFAULT_QUOTAS))
+    quotas: dict[str, int] = msgspec.field(default_factory=lambda: dict(QUOTAS))
+    max_page: int | None = None
     public_url: str | None = None
-    max_page: int = -1

@@ -70,11 +70,6 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     empty: frozenset[str] = frozenset()
     writes: dict[str, bytes | None]
 
-    @property
-    def size(self) -> int:
-        """How many keys it writes, or asks for, whichever are more."""
-        return max(len(self.writes), len(self.unchanged) + len(self.empty))
-
 
 class Store(ABC):
     """One store. All methods raise StoreError when it cannot be reached within some seconds, or cannot write."""

@@ -22,6 +22,7 @@ def agent_token(
     if revoke:
         change(store, lambda replica: accounts.revoke_host(replica, host))
         return
+    accounts.check_host(host)
     text = new_token()
     token = Token(digest=token_digest(text), name=f"agent {host}", host=host)
     change(store, lambda replica: accounts.add_token(replica, token), create=True)

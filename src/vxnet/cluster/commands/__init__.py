@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What callers may do to the cluster, decided on a replica alone: nothing here waits, asks or writes.
+"""What people ask of a cluster, decided: (replica, act, values) -> Decision. No store, no HTTP, no clock.
 
-    (replica, caller, values that are each fit) -> Decision: what is to be written, on which conditions, and the result
-
-`Cluster.write` carries decisions out, and lets them be made anew when another server was faster.
+Values are named as in the OpenStack Networking API v2.0 (``router:external``), and are of the right type already; what
+is not among them was not said. A decision that cannot be is a `RefusedError`.
 """

@@ -1,104 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller sees and may change, and what every change of a resource does to it.
+"""Who may see and do what.
 
-A project sees its own and what is shared, and changes its own. What it may not know of does not exist for it.
+what a project owns           it sees, and changes unless its role is reader
+shared networks               all see, with their subnets, and may have ports in them
+external networks             all see, with their subnets
+everything else               is not there: 404, as for an id that nothing has
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from vxnet.cluster.caller import Caller
 from vxnet.cluster.commands.errors import (
-    InvalidInput,
-    NetworkNotFound,
-    NotFound,
-    PolicyNotAuthorized,
-    PortNotFound,
-    RevisionNumberConstraintFailed,
-    SubnetNotFound,
+    bad_request,
+    network_not_found,
+    not_authorized,
+    port_not_found,
+    subnet_not_found,
 )
-from vxnet.cluster.records import Network, Port, Record, Subnet
 
 if TYPE_CHECKING:
-    from vxnet.cluster.replica import Replica, Table
-
-R = TypeVar("R", Network, Subnet, Port)
-
-_MISSING: dict[type[Record], type[NotFound]] = {
-    Network: NetworkNotFound,
-    Subnet: SubnetNotFound,
-    Port: PortNotFound,
-}
+    from vxnet.cluster.caller import Caller
+    from vxnet.cluster.records import Network, Port, Subnet
+    from vxnet.cluster.replica import Replica
 
 
-class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks and when. ``if_match``: the revision_number that the resource must still have; None: any."""
-
-    caller: Caller
-    now: str
-    if_match: int | None = None
+def sees_network(caller: Caller, network: Network) -> bool:
+    """Whether this network is there for the caller."""
+    return caller.owns(network.project_id) or (not caller.host and (network.shared or network.router_external))
 
 
-def sees(replica: Replica, caller: Caller, record: Record) -> bool:
-    """Tell whether a caller may know of a resource. Ports in a network of theirs are theirs to see."""
-    if caller.owns(record.project_id):
-        return True
-    match record:
-        case Network():
-            return record.shared
-        case Subnet():
-            network = replica.networks.get(record.network_id)
-            return network is not None and (network.shared or caller.owns(network.project_id))
-        case Port():
-            network = replica.networks.get(record.network_id)
-            return network is not None and caller.owns(network.project_id)
-        case _:
-            return False
+def sees_subnet(replica: Replica, caller: Caller, subnet: Subnet) -> bool:
+    """Whether this subnet is there for the caller: theirs, or one of a network that they see."""
+    network = replica.networks.get(subnet.network_id)
+    return caller.owns(subnet.project_id) or (network is not None and sees_network(caller, network))
 
 
-def found(replica: Replica, context: Context, kind: type[R], name: str) -> R:
-    """Return a resource that the caller may know of. The error of its kind if there is none."""
-    tables: dict[type[Record], Table[Any]] = {
-        Network: replica.networks,
-        Subnet: replica.subnets,
-        Port: replica.ports,
-    }
-    record: R | None = tables[kind].get(name)
-    if record is None or not sees(replica, context.caller, record):
-        raise _MISSING[kind](f"{kind.__name__} {name} could not be found")
-    return record
+def network(replica: Replica, caller: Caller, name: str) -> Network:
+    """Return a network that the caller sees."""
+    found = replica.networks.get(name)
+    if found is None or not sees_network(caller, found):
+        raise network_not_found(name)
+    return found
 
 
-def owned(replica: Replica, context: Context, kind: type[R], name: str) -> R:
-    """Return a resource that the caller may change, as it was when they read it if they say so."""
-    may_write(context.caller)
-    record = found(replica, context, kind, name)
-    if not context.caller.owns(record.project_id):
-        raise PolicyNotAuthorized(f"{kind.__name__} {name} belongs to another project")
-    if context.if_match is not None and context.if_match != record.revision_number:
-        raise RevisionNumberConstraintFailed(
-            f"{kind.__name__} {name} has revision {record.revision_number}, not {context.if_match} any more"
-        )
-    return record
+def subnet(replica: Replica, caller: Caller, name: str) -> Subnet:
+    """Return a subnet that the caller sees."""
+    found = replica.subnets.get(name)
+    if found is None or not sees_subnet(replica, caller, found):
+        raise subnet_not_found(name)
+    return found
 
 
-def may_write(caller: Caller) -> None:
-    """PolicyNotAuthorized for a caller who may only read."""
+def port(replica: Replica, caller: Caller, name: str) -> Port:
+    """Return a port that the caller sees: one of theirs."""
+    found = replica.ports.get(name)
+    if found is None or not caller.owns(found.project_id):
+        raise port_not_found(name)
+    return found
+
+
+def to_change(caller: Caller, record: Network | Subnet | Port, rule: str) -> None:
+    """Refuse a caller who sees a record that they may not change."""
+    if not caller.may_write or not caller.owns(record.project_id):
+        raise not_authorized(rule)
+
+
+def project_for_new(caller: Caller, values: dict[str, Any], rule: str) -> str:
+    """Return whose something new is: the caller's; an admin may say whose."""
     if not caller.may_write:
-        raise PolicyNotAuthorized(f"{caller.name} is a {caller.role} and may change nothing")
-
-
-def stamps(context: Context, values: dict[str, Any]) -> dict[str, Any]:
-    """Return what a new record begins with: the project it was asked for, or the caller's, and the time."""
-    project = values.get("project_id", context.caller.project_id)
-    if not project:
-        raise InvalidInput("project_id: is empty; a resource belongs to a project")
-    return {"project_id": project, "created_at": context.now, "updated_at": context.now}
-
-
-def changed(record: R, context: Context, values: dict[str, Any]) -> R:
-    """Return the record with these values, and counted as changed."""
-    return msgspec.structs.replace(record, **values, revision_number=record.revision_number + 1, updated_at=context.now)
+        raise not_authorized(rule)
+    said = {values[name] for name in ("project_id", "tenant_id") if name in values}
+    if len(said) > 1:
+        raise bad_request("project_id and tenant_id are the same thing, and are said to be two")
+    project: str = said.pop() if said else caller.project_id
+    if not caller.owns(project):
+        raise bad_request("Specifying 'project_id' or 'tenant_id' other than the caller's own is for administrators")
+    return project

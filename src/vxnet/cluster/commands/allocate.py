@@ -1,113 +1,105 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choosing VNIs, MACs and addresses that nobody has: by the replica, and by what was chosen in this decision already.
+"""Who gets which VNI, MAC and address: what was asked for if it is free, else the lowest that is.
 
-Whether nobody has them in the store, the transaction asks: each choice becomes a claim.
+What is free is known from the replica; that it still is when the decision is committed, the claims prove (keys.py).
 """
 
 from __future__ import annotations
 
-import secrets
-from collections import defaultdict
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from vxnet.cluster.commands.errors import (
-    IpAddressGenerationFailure,
-    IpAddressInUse,
-    MacAddressInUse,
-    NoNetworkAvailable,
-    TunnelIdInUse,
-)
+from vxnet.cluster.commands.errors import address_in_use, mac_in_use, no_network_available, tunnel_in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container
 
+    from vxnet.cluster.commands.draft import Draft
     from vxnet.cluster.records import Subnet
-    from vxnet.cluster.replica import Replica
+    from vxnet.cluster.replica import Numbers
 
-MAC_PREFIX = "fa:16:3e"
-"""What MACs begin with that OpenStack gives (base_mac)."""
+_VNI_PATIENCE = 8
+"""How many free VNIs to pass over are worth nothing: servers race for VNIs seldom, and people like them in a row."""
 
 
-class Choices:
-    """What one decision has chosen so far. ``spread``: choose among that many free addresses instead of the lowest."""
+def vni(draft: Draft, asked: int | None) -> int:
+    """Return the VNI of a new network: any that is asked for and free, else the lowest free one of the ranges."""
+    taken = draft.replica.vnis
+    if asked is not None:
+        if asked in taken or asked in draft.vnis:
+            raise tunnel_in_use(asked)
+        draft.vnis.add(asked)
+        return asked
+    skip = max(0, draft.act.skip - _VNI_PATIENCE)
+    for first, last in draft.act.vni_ranges:
+        found = _free(draft, "", taken=taken, here=draft.vnis, among=(first, last), skip=skip)
+        if found is not None:
+            draft.vnis.add(found)
+            return found
+    raise no_network_available()
 
-    def __init__(self, replica: Replica, spread: int = 1) -> None:
-        self._replica = replica
-        self._spread = spread
-        self._vnis: set[int] = set()
-        self._macs: set[tuple[str, str]] = set()
-        self._addresses: defaultdict[str, set[int]] = defaultdict(set)
 
-    def vni(self, ranges: Sequence[tuple[int, int]]) -> int:
-        """Return the lowest free VNI of the ranges."""
-        taken = self._replica.vnis
-        for first, last in ranges:
-            vni = taken.lowest(first, last)
-            while vni is not None and vni in self._vnis:
-                vni = taken.lowest(vni + 1, last)
-            if vni is not None:
-                self._vnis.add(vni)
-                return vni
-        text = ", ".join(f"{first}-{last}" for first, last in ranges)
-        raise NoNetworkAvailable(f"all VNIs of {text} are taken; `vxnet server --vni-range` adds more")
+def mac(draft: Draft, network_id: str, asked: str | None, own: str | None = None) -> str:
+    """Return the MAC of a port: the one that is asked for, if no other port of the network has it, or a new one.
 
-    def take_vni(self, vni: int) -> int:
-        """Choose this VNI."""
-        if vni in self._replica.vnis or vni in self._vnis:
-            raise TunnelIdInUse(f"VNI {vni} (provider:segmentation_id) belongs to another network")
-        self._vnis.add(vni)
-        return vni
+    ``own``: what the port has already.
+    """
+    if asked is None:
+        asked = draft.act.new_mac()
+        while not _mac_is_free(draft, network_id, asked):
+            asked = draft.act.new_mac()
+    elif asked != own and not _mac_is_free(draft, network_id, asked):
+        raise mac_in_use(asked, network_id)
+    draft.macs.add((network_id, asked))
+    return asked
 
-    def mac(self, network_id: str) -> str:
-        """Return a MAC that no port of the network has."""
-        while True:
-            mac = f"{MAC_PREFIX}:{secrets.token_bytes(3).hex(':')}"
-            if not self._has_mac(network_id, mac):
-                self._macs.add((network_id, mac))
-                return mac
 
-    def take_mac(self, network_id: str, mac: str) -> str:
-        """Choose this MAC."""
-        if self._has_mac(network_id, mac):
-            raise MacAddressInUse(f"MAC {mac} belongs to another port of network {network_id}")
-        self._macs.add((network_id, mac))
-        return mac
+def _mac_is_free(draft: Draft, network_id: str, mac: str) -> bool:
+    return (network_id, mac) not in draft.macs and draft.replica.port_with_mac(network_id, mac) is None
 
-    def _has_mac(self, network_id: str, mac: str) -> bool:
-        return (network_id, mac) in self._macs or self._replica.port_with_mac(network_id, mac) is not None
 
-    def address(self, subnet: Subnet) -> str:
-        """Return a free address of the subnet's pools: the lowest, or one of the lowest ``spread``."""
-        free = self._lowest(subnet)
-        if not free:
-            raise IpAddressGenerationFailure(f"no address is free in the pools of subnet {subnet.id} ({subnet.cidr})")
-        number = secrets.choice(free)
-        self._addresses[subnet.id].add(number)
-        return str(_address(number, subnet))
+def this_address(draft: Draft, subnet: Subnet, address: str, own: Container[str] = ()) -> str:
+    """Take one address of a subnet. ``own``: those that the port has already."""
+    number = int(ip_address(address))
+    here = draft.addresses.setdefault(subnet.id, set())
+    if number in here or (address not in own and number in draft.replica.addresses(subnet.id)):
+        raise address_in_use(address, subnet.id)
+    here.add(number)
+    return address
 
-    def _lowest(self, subnet: Subnet) -> list[int]:
-        taken, mine = self._replica.addresses(subnet.id), self._addresses[subnet.id]
-        free: list[int] = []
-        for pool in subnet.allocation_pools:
-            first, last = int(ip_address(pool.start)), int(ip_address(pool.end))
-            number = taken.lowest(first, last)
-            while number is not None and number <= last and len(free) < self._spread:
-                if number not in taken and number not in mine:
-                    free.append(number)
-                number += 1
-            if len(free) == self._spread:
+
+def any_address(draft: Draft, subnet: Subnet) -> str | None:
+    """Take the lowest free address of a subnet's pools; None: there is none."""
+    kind = IPv4Address if subnet.ip_version == 4 else IPv6Address
+    taken = draft.replica.addresses(subnet.id)
+    here = draft.addresses.setdefault(subnet.id, set())
+    for pool in subnet.allocation_pools:
+        first, last = int(kind(pool.start)), int(kind(pool.end))
+        found = _free(draft, subnet.id, taken=taken, here=here, among=(first, last), skip=draft.act.skip)
+        if found is not None:
+            here.add(found)
+            return str(kind(found))
+    return None
+
+
+def _free(
+    draft: Draft, of: str, *, taken: Numbers, here: Container[int], among: tuple[int, int], skip: int
+) -> int | None:
+    """Return the lowest number that is free, or the one that stands ``skip`` free ones after it; None: all are taken.
+
+    Where the draft found one before, it goes on: so a thousand ports in one request do not look at a thousand each.
+    """
+    first, last = among
+    start = draft.lowest.get((of, first))
+    number = taken.lowest(first, last) if start is None else start
+    found = None
+    while number is not None and number <= last:
+        if number not in taken and number not in here:
+            if found is None:
+                draft.lowest[of, first] = number
+            found = number
+            if not skip:
                 break
-        return free
-
-    def take_address(self, subnet: Subnet, address: str) -> str:
-        """Choose this address, in a pool or not."""
-        number = int(ip_address(address))
-        if number in self._replica.addresses(subnet.id) or number in self._addresses[subnet.id]:
-            raise IpAddressInUse(f"address {address} of subnet {subnet.id} belongs to another port")
-        self._addresses[subnet.id].add(number)
-        return address
-
-
-def _address(number: int, subnet: Subnet) -> object:
-    return type(ip_network(subnet.cidr).network_address)(number)
+            skip -= 1
+        number += 1
+    return found

@@ -1,103 +1,106 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Creating, changing and deleting networks."""
+"""Networks: made with a VNI each, changed, deleted when no port is in them any more."""
 
 from __future__ import annotations
 
-import uuid
-from collections import Counter
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from vxnet.cluster.commands import quotas
-from vxnet.cluster.commands.access import Context, changed, may_write, owned, stamps
-from vxnet.cluster.commands.allocate import Choices
-from vxnet.cluster.commands.errors import InvalidInput, NetworkInUse
-from vxnet.cluster.keys import macs_of
+from vxnet.cluster.commands import access, allocate
+from vxnet.cluster.commands.act import fields
+from vxnet.cluster.commands.draft import Draft
+from vxnet.cluster.commands.errors import (
+    invalid_input,
+    mtu_too_small_for_ipv6,
+    network_in_use,
+    shared_by_others,
+)
+from vxnet.cluster.keys import addresses_of, macs_of
 from vxnet.cluster.records import Network
-from vxnet.cluster.writing import Decision, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vxnet.cluster.commands.act import Act
     from vxnet.cluster.replica import Replica
+    from vxnet.cluster.writing import Decision
 
-OVERHEAD: Final = 50
-"""Bytes that VXLAN takes of an IPv4 underlay's packets (RFC 7348, section 5): what a network's MTU is below it."""
+LEAST_MTU: Final = 68
+"""Bytes: what IPv4 asks of a link (RFC 791 section 3.2)."""
 
-UNDERLAY_MTU: Final = 1500
-"""Bytes, as long as no agent has said what its underlay has."""
+LEAST_MTU_IPV6: Final = 1280
+"""Bytes: what IPv6 asks of a link (RFC 8200 section 5)."""
 
-
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator has set: see server/settings.py. ``mtu`` None: as the smallest underlay of a living agent."""
-
-    vni_ranges: tuple[tuple[int, int], ...]
-    mtu: int | None
-    quotas: dict[str, int]
-    alive: Callable[[str], bool]
+_PLAIN = ("name", "description", "admin_state_up", "shared", "router:external", "port_security_enabled")
 
 
-def create(
-    replica: Replica, context: Context, rules: Rules, asked: Sequence[dict[str, Any]]
-) -> Decision[list[Network]]:
-    """Create networks, all or none."""
-    may_write(context.caller)
-    choices, most = Choices(replica), largest_mtu(replica, rules)
-    networks = [_network(context, rules, choices, most, dict(values)) for values in asked]
-    quotas.check(replica, rules.quotas, "network", Counter(network.project_id for network in networks))
-    return Decision(transaction(replica, put=networks), networks)
+def create(replica: Replica, act: Act, bodies: Sequence[dict[str, Any]]) -> Decision[list[Network]]:
+    """Make networks, all or none."""
+    draft = Draft(replica, act)
+    return draft.decision([_created(draft, values) for values in bodies], len(bodies))
 
 
-def _network(context: Context, rules: Rules, choices: Choices, most: int, values: dict[str, Any]) -> Network:
+def _created(draft: Draft, values: dict[str, Any]) -> Network:
+    act = draft.act
+    project = access.project_for_new(act.caller, values, "create_network")
+    draft.make("network", project)
     _check_provider(values)
-    vni = values.pop("vni", None)
-    _check_mtu(values, most)
-    return Network(
-        **{"mtu": most} | values | stamps(context, values),
-        id=str(uuid.uuid4()),
-        vni=choices.vni(rules.vni_ranges) if vni is None else choices.take_vni(vni),
+    network = Network(
+        id=act.new_id(),
+        project_id=project,
+        vni=allocate.vni(draft, values.get("provider:segmentation_id")),
+        mtu=_mtu(act, values.get("mtu") or act.mtu),
+        revision_number=1,
+        created_at=act.now,
+        updated_at=act.now,
+        **fields(values, *_PLAIN),
     )
+    draft.put(network)
+    return network
 
 
 def _check_provider(values: dict[str, Any]) -> None:
-    values.pop("provider_network_type", None)
-    if values.pop("provider_physical_network", None) is not None:
-        raise InvalidInput("provider:physical_network: a VXLAN network has none; the underlay is whatever has a route")
+    """Refuse what no VXLAN network can be."""
+    if values.get("provider:network_type", "vxlan") != "vxlan":
+        raise invalid_input(f"provider:network_type {values['provider:network_type']!r}: networks are vxlan here")
+    if values.get("provider:physical_network") is not None:
+        raise invalid_input("provider:physical_network: a vxlan network has none")
 
 
-def largest_mtu(replica: Replica, rules: Rules) -> int:
-    """Return the MTU that fits into every underlay, in bytes."""
-    if rules.mtu is not None:
-        return rules.mtu
-    mtus = [agent.underlay_mtu for agent in replica.agents if rules.alive(agent.host)]
-    return min(mtus, default=UNDERLAY_MTU) - OVERHEAD
+def _mtu(act: Act, mtu: int) -> int:
+    if not LEAST_MTU <= mtu <= act.mtu:
+        raise invalid_input(f"mtu {mtu}: it is {LEAST_MTU} to {act.mtu}, for which the underlay has room")
+    return mtu
 
 
-def _check_mtu(values: dict[str, Any], most: int) -> None:
-    mtu = values.get("mtu")
-    if mtu is not None and mtu > most:
-        raise InvalidInput(f"mtu: {mtu} does not fit into the underlay, which leaves {most}")
-
-
-def update(replica: Replica, context: Context, rules: Rules, name: str, values: dict[str, Any]) -> Decision[Network]:
+def update(replica: Replica, act: Act, name: str, values: dict[str, Any]) -> Decision[Network]:
     """Change a network."""
-    network = owned(replica, context, Network, name)
-    _check_mtu(values, largest_mtu(replica, rules))
-    if network.shared and values.get("shared") is False:
-        others = {port.project_id for port in replica.ports.where("network_id", name)} - {network.project_id}
-        if others:
-            raise InvalidInput(f"shared: projects {', '.join(sorted(others))} have ports in network {name}")
-    network = changed(network, context, values)
-    return Decision(transaction(replica, put=[network]), network)
+    old = access.network(replica, act.caller, name)
+    access.to_change(act.caller, old, "update_network")
+    act.expect(old)
+    changes = fields(values, *_PLAIN)
+    draft = Draft(replica, act)
+    if "mtu" in values and values["mtu"] != old.mtu:
+        changes["mtu"] = _mtu(act, values["mtu"] or act.mtu)
+        if changes["mtu"] < LEAST_MTU_IPV6 and any(subnet.ip_version == 6 for subnet in draft.subnets_of(name)):
+            raise mtu_too_small_for_ipv6(name, LEAST_MTU_IPV6)
+    if old.shared and not changes.get("shared", True):
+        others = (port for port in replica.ports.where("network_id", name) if port.project_id != old.project_id)
+        if any(others):
+            raise shared_by_others(name)
+    return draft.decision(draft.change(old, **changes))
 
 
-def delete(replica: Replica, context: Context, name: str) -> Decision[None]:
-    """Delete a network without ports, and its subnets with it."""
-    network = owned(replica, context, Network, name)
-    if ports := replica.ports.count("network_id", name):
-        raise NetworkInUse(f"network {name} has {ports} ports; delete those first")
-    # A subnet that another server makes meanwhile writes the network, too.
-    subnets = list(replica.subnets.where("network_id", name))
-    return Decision(transaction(replica, delete=[network, *subnets], empty=[macs_of(name)]), None)
+def delete(replica: Replica, act: Act, name: str) -> Decision[None]:
+    """Delete a network with its subnets, if it has no ports."""
+    old = access.network(replica, act.caller, name)
+    access.to_change(act.caller, old, "delete_network")
+    act.expect(old)
+    if replica.ports.count("network_id", name):
+        raise network_in_use(name)
+    draft = Draft(replica, act)
+    draft.delete(old)
+    draft.need_empty(macs_of(name))
+    for subnet in replica.subnets.where("network_id", name):  # a new one changes the network: see subnets.py
+        draft.delete(subnet)
+        draft.need_empty(addresses_of(subnet.id))
+    return draft.decision(None)

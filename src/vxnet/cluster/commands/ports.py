@@ -1,219 +1,172 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Creating, changing and deleting ports."""
+"""Ports: made in a network with a MAC and addresses, bound to a host, changed, deleted.
+
+A port may be had in a network of one's own or a shared one. In another's network a port is as its owner wants ports to
+be: who makes it chooses neither MAC nor address, and turns no protection off.
+"""
 
 from __future__ import annotations
 
-import uuid
-from collections import Counter
-from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from vxnet.cluster.commands import quotas
-from vxnet.cluster.commands.access import Context, changed, found, may_write, owned, stamps
-from vxnet.cluster.commands.allocate import Choices
-from vxnet.cluster.commands.errors import InvalidInput
-from vxnet.cluster.records import AddressPair, FixedIp, Network, Port, Subnet
-from vxnet.cluster.writing import Decision, transaction
-from vxnet.packet.mac import eui64
+from vxnet.cluster.commands import access, addresses, allocate, subnetrules
+from vxnet.cluster.commands.act import fields
+from vxnet.cluster.commands.draft import Draft
+from vxnet.cluster.commands.errors import (
+    duplicate_pair,
+    not_authorized,
+    pairs_need_security,
+    port_bound,
+    too_many,
+)
+from vxnet.cluster.records import AddressPair, Port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vxnet.cluster.commands.networks import Rules
+    from vxnet.cluster.caller import Caller
+    from vxnet.cluster.commands.act import Act
+    from vxnet.cluster.records import Network
     from vxnet.cluster.replica import Replica
+    from vxnet.cluster.writing import Decision
 
-_SLAAC = frozenset({"slaac", "dhcpv6-stateless"})
-"""Modes in which machines make their addresses of their MACs."""
+MOST_PAIRS: Final = 10
+"""How many address pairs a port may have: Neutron's max_allowed_address_pair."""
 
+MOST_ADDRESSES: Final = 32
+"""How many fixed addresses a port may have."""
 
-class AskedIp(msgspec.Struct, frozen=True):
-    """An address that a caller asks for: any of this subnet, this one, or both."""
-
-    subnet_id: str | None = None
-    ip_address: str | None = None
-
-
-class AskedPair(msgspec.Struct, frozen=True):
-    """What a caller lets leave a port besides its own; ``mac_address`` None: from the port's MAC."""
-
-    ip_address: str
-    mac_address: str | None = None
-
-
-def create(
-    replica: Replica, context: Context, rules: Rules, asked: Sequence[dict[str, Any]], spread: int = 1
-) -> Decision[list[Port]]:
-    """Create ports, all or none. Their networks and subnets must stay as they are until then.
-
-    ``spread``: choose addresses among so many; more than 1 when another server has just been faster.
-    """
-    may_write(context.caller)
-    choices = Choices(replica, spread)
-    ports: list[Port] = []
-    around: dict[str, Network | Subnet] = {}
-    for values in asked:
-        network = found(replica, context, Network, values["network_id"])
-        port = _port(replica, context, choices, network, dict(values))
-        ports.append(port)
-        around[network.id] = network
-        for fixed in port.fixed_ips:
-            around[fixed.subnet_id] = _subnet(replica, network.id, fixed.subnet_id)
-    quotas.check(replica, rules.quotas, "port", Counter(port.project_id for port in ports))
-    return Decision(transaction(replica, put=ports, unchanged=around.values()), ports)
+_PLAIN = (
+    "name",
+    "description",
+    "admin_state_up",
+    "device_id",
+    "device_owner",
+    "binding:host_id",
+    "binding:vnic_type",
+    "binding:profile",
+    "port_security_enabled",
+)
+_OWNERS = ("mac_address", "port_security_enabled", "allowed_address_pairs")
+"""What of a port is its network's owner's to say."""
 
 
-def _port(replica: Replica, context: Context, choices: Choices, network: Network, values: dict[str, Any]) -> Port:
-    values.pop("security_groups", None)
-    _say_nowhere(values)
-    if values.get("mac_address"):
-        mac = choices.take_mac(network.id, values.pop("mac_address"))
-    else:
-        mac = choices.mac(network.id)
-    asked = values.pop("fixed_ips", None)
-    if asked is None:
-        fixed = _by_default(replica, choices, network, mac)
-    else:
-        fixed = tuple(_fixed(replica, choices, network, mac, ip) for ip in asked)
-    pairs = _pairs(values.pop("allowed_address_pairs", ()), mac)
+def create(replica: Replica, act: Act, bodies: Sequence[dict[str, Any]]) -> Decision[list[Port]]:
+    """Make ports, all or none."""
+    draft = Draft(replica, act)
+    return draft.decision([_created(draft, values) for values in bodies], len(bodies))
+
+
+def _created(draft: Draft, values: dict[str, Any]) -> Port:
+    act = draft.act
+    project = access.project_for_new(act.caller, values, "create_port")
+    draft.make("port", project)
+    network = access.network(draft.replica, act.caller, values["network_id"])
+    if not act.caller.owns(network.project_id) and not network.shared:
+        raise not_authorized("create_port")
+    _check_foreign(act.caller, network, values, "create_port")
+    mac = allocate.mac(draft, network.id, values.get("mac_address"))
+    plain = {"port_security_enabled": network.port_security_enabled} | fields(values, *_PLAIN)
     port = Port(
-        **{"port_security_enabled": network.port_security_enabled} | values | stamps(context, values),
-        id=str(uuid.uuid4()),
+        id=act.new_id(),
+        project_id=project,
+        network_id=network.id,
         mac_address=mac,
-        fixed_ips=fixed,
-        allowed_address_pairs=pairs,
+        fixed_ips=addresses.given(draft, network.id, mac, _wishes(values)),
+        allowed_address_pairs=_pairs(values.get("allowed_address_pairs", ()), mac),
+        revision_number=1,
+        created_at=act.now,
+        updated_at=act.now,
+        **plain,
     )
-    _check(port)
+    _check_pairs(port)
+    draft.hold(network)
+    draft.put(port)
     return port
 
 
-def _say_nowhere(values: dict[str, Any]) -> None:
-    """Null is what clients say to take a binding away; records have an empty text, or an empty object."""
-    for field, nothing in (("binding_host_id", ""), ("binding_profile", {})):
-        if field in values and values[field] is None:
-            values[field] = nothing
-
-
-def _check(port: Port) -> None:
-    if port.allowed_address_pairs and not port.port_security_enabled:
-        raise InvalidInput("allowed_address_pairs: mean nothing while port_security_enabled is false")
-
-
-def _pairs(asked: Sequence[AskedPair], mac: str) -> tuple[AddressPair, ...]:
-    pairs = tuple(AddressPair(pair.ip_address, pair.mac_address or mac) for pair in asked)
-    if len(set(pairs)) < len(pairs):
-        raise InvalidInput("allowed_address_pairs: the same pair stands there twice")
-    return pairs
-
-
-# ---- addresses ----
-
-
-def _by_default(replica: Replica, choices: Choices, network: Network, mac: str) -> tuple[FixedIp, ...]:
-    """Return an address of the first IPv4 subnet that has one, and one of the first IPv6 subnet; all of SLAAC's."""
-    subnets = list(replica.subnets.where("network_id", network.id))
-    fixed = [_eui64(choices, subnet, mac) for subnet in subnets if subnet.ipv6_address_mode in _SLAAC]
-    for version in (4, 6):
-        rest = [s for s in subnets if s.ip_version == version and s.ipv6_address_mode not in _SLAAC]
-        if rest:
-            roomy = next((subnet for subnet in rest if _has_room(replica, subnet)), rest[0])
-            fixed.append(FixedIp(roomy.id, choices.address(roomy)))
-    return tuple(fixed)
-
-
-def _has_room(replica: Replica, subnet: Subnet) -> bool:
-    taken = replica.addresses(subnet.id)
-    pools = ((int(ip_address(pool.start)), int(ip_address(pool.end))) for pool in subnet.allocation_pools)
-    return any(taken.lowest(first, last) is not None for first, last in pools)
-
-
-def _fixed(replica: Replica, choices: Choices, network: Network, mac: str, asked: AskedIp) -> FixedIp:
-    subnet = _asked_subnet(replica, network, asked)
-    if asked.ip_address is None:
-        if subnet.ipv6_address_mode in _SLAAC:
-            return _eui64(choices, subnet, mac)
-        return FixedIp(subnet.id, choices.address(subnet))
-    prefix, address = ip_network(subnet.cidr), ip_address(asked.ip_address)
-    if address not in prefix:
-        raise InvalidInput(f"fixed_ips: {address} is not in {prefix} of subnet {subnet.id}")
-    ends = {prefix.network_address, prefix.broadcast_address} if prefix.version == 4 else {prefix.network_address}
-    if address in ends and prefix.num_addresses > len(ends):
-        raise InvalidInput(f"fixed_ips: {address} is no machine's address in {prefix}")
-    return FixedIp(subnet.id, choices.take_address(subnet, str(address)))
-
-
-def _asked_subnet(replica: Replica, network: Network, asked: AskedIp) -> Subnet:
-    if asked.subnet_id is not None:
-        return _subnet(replica, network.id, asked.subnet_id)
-    if asked.ip_address is None:
-        raise InvalidInput("fixed_ips: each has a subnet_id, an ip_address, or both")
-    address = ip_address(asked.ip_address)
-    for subnet in replica.subnets.where("network_id", network.id):
-        if address in ip_network(subnet.cidr):
-            return subnet
-    raise InvalidInput(f"fixed_ips: {address} is in no subnet of network {network.id}")
-
-
-def _subnet(replica: Replica, network_id: str, name: str) -> Subnet:
-    subnet = replica.subnets.get(name)
-    if subnet is None or subnet.network_id != network_id:
-        raise InvalidInput(f"fixed_ips: network {network_id} has no subnet {name}")
-    return subnet
-
-
-def _eui64(choices: Choices, subnet: Subnet, mac: str) -> FixedIp:
-    """Return the address that a machine makes of its MAC (RFC 4291, appendix A)."""
-    address = ip_network(subnet.cidr).network_address + int.from_bytes(eui64(mac), "big")
-    return FixedIp(subnet.id, choices.take_address(subnet, str(address)))
-
-
-# ---- later ----
-
-
-def update(replica: Replica, context: Context, name: str, values: dict[str, Any], spread: int = 1) -> Decision[Port]:
-    """Change a port. Addresses that it has and is asked to have stay the same."""
-    old = owned(replica, context, Port, name)
-    network = found(replica, context, Network, old.network_id)
-    values = dict(values)
-    values.pop("security_groups", None)
-    _say_nowhere(values)
-    choices = Choices(replica, spread)
-    mac = values.get("mac_address", old.mac_address)
+def update(replica: Replica, act: Act, name: str, values: dict[str, Any]) -> Decision[Port]:
+    """Change a port."""
+    old = access.port(replica, act.caller, name)
+    access.to_change(act.caller, old, "update_port")
+    act.expect(old)
+    network = replica.networks.get(old.network_id)
+    draft = Draft(replica, act)
+    if network:
+        _check_foreign(act.caller, network, values, "update_port")
+        draft.hold(network)
+    changes = fields(values, *_PLAIN)
+    mac = allocate.mac(draft, old.network_id, values.get("mac_address", old.mac_address), old.mac_address)
     if mac != old.mac_address:
-        choices.take_mac(network.id, mac)
-    around: list[Subnet] = []
-    if "fixed_ips" in values:
-        values["fixed_ips"] = _changed_ips(replica, choices, network, old=old, mac=mac, asked=values["fixed_ips"])
-        around = [_subnet(replica, network.id, fixed.subnet_id) for fixed in values["fixed_ips"]]
+        if changes.get("binding_host_id", old.binding_host_id):
+            raise port_bound(name, old.binding_host_id)
+        changes["mac_address"] = mac
+    wishes = _wishes(values)
+    if wishes is None and mac != old.mac_address:
+        wishes = _same(replica, old)
+    if wishes is not None:
+        changes["fixed_ips"] = addresses.given(draft, old.network_id, mac, wishes, old.fixed_ips)
     if "allowed_address_pairs" in values:
-        values["allowed_address_pairs"] = _pairs(values["allowed_address_pairs"], mac)
-    port = changed(old, context, values)
-    _check(port)
-    return Decision(transaction(replica, put=[port], unchanged=around), port)
+        changes["allowed_address_pairs"] = _pairs(values["allowed_address_pairs"], mac)
+    new = draft.change(old, **changes)
+    _check_pairs(new)
+    return draft.decision(new)
 
 
-def _changed_ips(
-    replica: Replica, choices: Choices, network: Network, *, old: Port, mac: str, asked: Sequence[AskedIp]
-) -> tuple[FixedIp, ...]:
-    """Return the addresses asked for: one that names just a subnet is the one the port has there already."""
-    left = list(old.fixed_ips)
-    kept: dict[int, FixedIp] = {}
-    for exact in (True, False):
-        for at, ip in enumerate(asked):
-            if at in kept or (ip.ip_address is not None) != exact:
-                continue
-            same = next(
-                (f for f in left if ip.subnet_id in {None, f.subnet_id} and ip.ip_address in {None, f.ip_address}), None
-            )
-            if same:
-                left.remove(same)
-                kept[at] = same
-    return tuple(kept.get(at) or _fixed(replica, choices, network, mac, ip) for at, ip in enumerate(asked))
+def delete(replica: Replica, act: Act, name: str) -> Decision[None]:
+    """Delete a port, with what its host said of it."""
+    old = access.port(replica, act.caller, name)
+    access.to_change(act.caller, old, "delete_port")
+    act.expect(old)
+    draft = Draft(replica, act)
+    draft.delete(old)
+    if state := replica.port_states.get(name):
+        draft.delete(state)
+    return draft.decision(None)
 
 
-def delete(replica: Replica, context: Context, name: str) -> Decision[None]:
-    """Delete a port, and what its agent said of it."""
-    port = owned(replica, context, Port, name)
-    state = replica.port_states.get(name)
-    return Decision(transaction(replica, delete=[port, *([state] if state else [])]), None)
+def _check_foreign(caller: Caller, network: Network, values: dict[str, Any], rule: str) -> None:
+    """Refuse what somebody may not say of a port in another's network."""
+    if caller.owns(network.project_id):
+        return
+    for name in _OWNERS:
+        if name in values:
+            raise not_authorized(f"{rule}:{name}")
+    if any(wish.ip_address is not None for wish in _wishes(values) or ()):
+        raise not_authorized(f"{rule}:fixed_ips:ip_address")
+    if values.get("device_owner", "").startswith("network:"):
+        raise not_authorized(f"{rule}:device_owner")
+
+
+def _wishes(values: dict[str, Any]) -> tuple[addresses.Wish, ...] | None:
+    wishes: tuple[addresses.Wish, ...] | None = values.get("fixed_ips")
+    if wishes and len(wishes) > MOST_ADDRESSES:
+        raise too_many("fixed_ips", MOST_ADDRESSES)
+    return wishes
+
+
+def _same(replica: Replica, port: Port) -> tuple[addresses.Wish, ...]:
+    """Return the wish for the addresses that a port has, as far as they do not follow from its MAC."""
+    automatic = {
+        subnet.id for subnet in replica.subnets.where("network_id", port.network_id) if subnetrules.is_automatic(subnet)
+    }
+    return tuple(
+        addresses.Wish(fixed.subnet_id, None if fixed.subnet_id in automatic else fixed.ip_address)
+        for fixed in port.fixed_ips
+    )
+
+
+def _pairs(pairs: Sequence[AddressPair], mac: str) -> tuple[AddressPair, ...]:
+    """Return address pairs with the port's MAC where none is said."""
+    if len(pairs) > MOST_PAIRS:
+        raise too_many("allowed_address_pairs", MOST_PAIRS)
+    whole = tuple(AddressPair(pair.ip_address, pair.mac_address or mac) for pair in pairs)
+    for number, pair in enumerate(whole):
+        if pair in whole[:number]:
+            raise duplicate_pair(f"{pair.ip_address} from {pair.mac_address}")
+    return whole
+
+
+def _check_pairs(port: Port) -> None:
+    if port.allowed_address_pairs and not port.port_security_enabled:
+        raise pairs_need_security()

@@ -1,65 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quotas: how many networks, subnets and ports a project may have; -1: as many as it likes.
-
-Of two servers that create the last one at the same moment both may be let: a quota holds back, it allocates nothing.
-"""
+"""How much a project may have: its own quota, or the one that all have."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from vxnet.cluster.commands.errors import OverQuota, PolicyNotAuthorized
+from vxnet.cluster.commands import draft
+from vxnet.cluster.commands.errors import not_authorized, quota_below_use, quota_not_found
 from vxnet.cluster.records import Quota
-from vxnet.cluster.writing import Decision, transaction
 
 if TYPE_CHECKING:
-    from collections import Counter
-
-    from vxnet.cluster.commands.access import Context
+    from vxnet.cluster.caller import Caller
+    from vxnet.cluster.commands.act import Act
     from vxnet.cluster.replica import Replica
+    from vxnet.cluster.writing import Decision
 
-RESOURCES = ("network", "subnet", "port")
+RESOURCES: Final = ("network", "subnet", "port")
+"""What is counted."""
 
 
 def limits(replica: Replica, defaults: dict[str, int], project_id: str) -> dict[str, int]:
-    """Return what a project may have of each resource."""
+    """Return how much a project may have of each resource; -1: as much as it likes."""
     own = replica.quotas.get(project_id)
-    return {name: defaults.get(name, -1) for name in RESOURCES} | (own.limits if own else {})
+    return {name: (own.limits if own else {}).get(name, defaults.get(name, -1)) for name in RESOURCES}
 
 
 def used(replica: Replica, project_id: str) -> dict[str, int]:
-    """Return what it has."""
-    return {
-        "network": replica.networks.count("project_id", project_id),
-        "subnet": replica.subnets.count("project_id", project_id),
-        "port": replica.ports.count("project_id", project_id),
-    }
+    """Return how much a project has of each resource."""
+    return {name: draft.used(replica, name, project_id) for name in RESOURCES}
 
 
-def check(replica: Replica, defaults: dict[str, int], resource: str, wanted: Counter[str]) -> None:
-    """OverQuota if a project would have more of a resource than it may; ``wanted``: how many more of it, by project."""
-    for project_id, more in wanted.items():
-        limit = limits(replica, defaults, project_id)[resource]
-        have = used(replica, project_id)[resource]
-        if 0 <= limit < have + more:
-            raise OverQuota(f"project {project_id} has {have} of {limit} {resource}s; {more} more are over its quota")
+def check_sees(caller: Caller, project_id: str) -> None:
+    """Refuse who may not see this project's quota."""
+    if not caller.owns(project_id):
+        raise not_authorized("get_quota")
 
 
-def change(replica: Replica, context: Context, project_id: str, values: dict[str, int]) -> Decision[None]:
-    """Give a project other limits; those that are not named stay."""
-    _may(context)
-    own = replica.quotas.get(project_id)
-    quota = Quota(project_id, (own.limits if own else {}) | values)
-    return Decision(transaction(replica, put=[quota]), None)
+def update(
+    replica: Replica, act: Act, project_id: str, changes: dict[str, int], *, check: bool = False
+) -> Decision[dict[str, int]]:
+    """Give a project a quota of its own. ``check``: refuse one that it is above already."""
+    if not act.caller.is_admin:
+        raise not_authorized("update_quota")
+    have = used(replica, project_id)
+    for name, limit in changes.items():
+        if check and 0 <= limit < have[name]:
+            raise quota_below_use(name, have[name])
+    old = replica.quotas.get(project_id)
+    written = draft.Draft(replica, act)
+    written.put(Quota(project_id, (old.limits if old else {}) | changes))
+    return written.decision(limits(replica, act.quotas, project_id) | changes)
 
 
-def reset(replica: Replica, context: Context, project_id: str) -> Decision[None]:
-    """Let a project have the defaults again."""
-    _may(context)
-    own = replica.quotas.get(project_id)
-    return Decision(transaction(replica, delete=[own]) if own else None, None)
-
-
-def _may(context: Context) -> None:
-    if not context.caller.is_admin:
-        raise PolicyNotAuthorized("quotas are for administrators to change")
+def delete(replica: Replica, act: Act, project_id: str) -> Decision[None]:
+    """Let a project have the quota that all have."""
+    if not act.caller.is_admin:
+        raise not_authorized("delete_quota")
+    old = replica.quotas.get(project_id)
+    if old is None:
+        raise quota_not_found(project_id)
+    written = draft.Draft(replica, act)
+    written.delete(old)
+    return written.decision(None)

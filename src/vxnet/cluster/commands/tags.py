@@ -1,52 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tags of networks, subnets and ports: words by which people find them again."""
+"""Tags of networks, subnets and ports."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from vxnet.cluster.commands.access import Context, changed, owned
-from vxnet.cluster.commands.errors import InvalidInput, TagNotFound
-from vxnet.cluster.records import Network, Port, Subnet
-from vxnet.cluster.writing import Decision, transaction
+from vxnet.cluster.commands import access
+from vxnet.cluster.commands.draft import Draft
+from vxnet.cluster.commands.errors import tag_not_found, too_many
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from vxnet.cluster.caller import Caller
+    from vxnet.cluster.commands.act import Act
+    from vxnet.cluster.records import Network, Port, Subnet
     from vxnet.cluster.replica import Replica
+    from vxnet.cluster.writing import Decision
 
-R = TypeVar("R", Network, Subnet, Port)
+MOST_TAGS: Final = 50
+"""How many tags a thing may have."""
 
-_LONGEST, _MOST = 255, 50
+Seen = dict[str, "Callable[[Replica, Caller, str], Network | Subnet | Port]"]
 
-
-def replace(replica: Replica, context: Context, kind: type[R], name: str, tags: Iterable[str]) -> Decision[R]:
-    """Let a resource have these tags and no others."""
-    return _written(replica, context, owned(replica, context, kind, name), tags)
-
-
-def add(replica: Replica, context: Context, kind: type[R], name: str, tag: str) -> Decision[R]:
-    """Add one; one that is there already is fine."""
-    record: R = owned(replica, context, kind, name)
-    return _written(replica, context, record, (*record.tags, tag))
+_SEEN: Seen = {"network": access.network, "subnet": access.subnet, "port": access.port}
 
 
-def remove(replica: Replica, context: Context, kind: type[R], name: str, tag: str) -> Decision[R]:
-    """Remove one."""
-    record: R = owned(replica, context, kind, name)
-    if tag not in record.tags:
-        raise TagNotFound(f"tag {tag} could not be found")
-    return _written(replica, context, record, (there for there in record.tags if there != tag))
+def tags_of(replica: Replica, caller: Caller, resource: str, name: str) -> tuple[str, ...]:
+    """Return the tags of a resource that the caller sees."""
+    return _SEEN[resource](replica, caller, name).tags
 
 
-def _written(replica: Replica, context: Context, record: R, tags: Iterable[str]) -> Decision[R]:
-    tags = tuple(sorted(set(tags)))
-    for tag in tags:
-        if not 0 < len(tag) <= _LONGEST or "," in tag:
-            raise InvalidInput(f"tags: {tag!r} is none: it has 1 to {_LONGEST} characters and no comma")
-    if len(tags) > _MOST:
-        raise InvalidInput(f"tags: there may be {_MOST}")
-    if tags == record.tags:
-        return Decision(None, record)
-    tagged: R = changed(record, context, {"tags": tags})
-    return Decision(transaction(replica, put=[tagged]), tagged)
+def replace(replica: Replica, act: Act, resource: str, name: str, tags: Iterable[str]) -> Decision[tuple[str, ...]]:
+    """Give these tags to a resource, and no others."""
+    return _changed(replica, act, resource, name, lambda _: tags)
+
+
+def add(replica: Replica, act: Act, resource: str, name: str, tags: Iterable[str]) -> Decision[tuple[str, ...]]:
+    """Give these tags to a resource too."""
+    return _changed(replica, act, resource, name, lambda old: (*old, *tags))
+
+
+def remove(replica: Replica, act: Act, resource: str, name: str, tag: str) -> Decision[tuple[str, ...]]:
+    """Take one tag from a resource."""
+    if tag not in tags_of(replica, act.caller, resource, name):
+        raise tag_not_found(tag)
+    return _changed(replica, act, resource, name, lambda old: (other for other in old if other != tag))
+
+
+def _changed(
+    replica: Replica,
+    act: Act,
+    resource: str,
+    name: str,
+    change: Callable[[tuple[str, ...]], Iterable[str]],
+) -> Decision[tuple[str, ...]]:
+    old = _SEEN[resource](replica, act.caller, name)
+    access.to_change(act.caller, old, f"update_{resource}s_tags")
+    act.expect(old)
+    tags = tuple(sorted(set(change(old.tags))))
+    if len(tags) > MOST_TAGS:
+        raise too_many("tags", MOST_TAGS)
+    draft = Draft(replica, act)
+    return draft.decision(draft.change(old, tags=tags).tags)

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vxnet.daemon.control import Details
 from vxnet.errors import ControlError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from vxnet.cluster.messages import LocalPort, Segment
+
+T = TypeVar("T")
 
 
 def find(ports: Iterable[tuple[Segment, LocalPort]], asked: str, host: str) -> tuple[Segment, LocalPort]:
@@ -46,17 +48,12 @@ def details(segment: Segment, port: LocalPort, device: str, waits_for: str) -> D
         mtu=segment.mtu,
         addresses=tuple(f"{address}/{ip_network(subnet.cidr).prefixlen}" for address, subnet in mine),
         gateways=_once(subnet.gateway_ip for _, subnet in mine if subnet.gateway_ip),
-        routes=tuple((route.destination, route.nexthop) for _, subnet in mine for route in subnet.host_routes),
+        routes=_once((route.destination, route.nexthop) for _, subnet in mine for route in subnet.host_routes),
         dns_nameservers=_once(server for _, subnet in mine for server in subnet.dns_nameservers),
         device=device,
         waits_for=waits_for,
     )
 
 
-def device_of(port: LocalPort, at: Mapping[str, str], otherwise: str) -> str:
-    """Return the device at which the port is; ``otherwise`` if it is at none."""
-    return next((device for device, name in at.items() if name == port.id), otherwise)
-
-
-def _once(words: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(words))
+def _once(values: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))

@@ -12,22 +12,59 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from vxnet.daemon.switch import Switch
 from vxnet.datapath.actual import read
 from vxnet.datapath.devices import devices
 from vxnet.model import DOWN
-from vxnet.sources.cluster.desired import ALIAS, Wanted, desired
+from vxnet.sources.cluster.desired import ALIAS, desired
 from vxnet.sources.cluster.held import held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from ipaddress import IPv4Address
     from pathlib import Path
 
     from vxnet.cluster.messages import Held, Segment
     from vxnet.plan import Change
+    from vxnet.sources.cluster.desired import Wanted
 
 log = logging.getLogger("vxnet-agent")
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What has come of what was wanted at ``revision``: which ports, by their ids, are at which devices and forward.
+
+    ``waiting``: why each of the others does not. ``trouble``: what else is not as it should be, "" for nothing.
+    ``revision`` is -1 before anything was wanted.
+    """
+
+    revision: int = -1
+    devices: dict[str, str] = {}
+    active: frozenset[str] = frozenset()
+    waiting: dict[str, str] = {}
+    trouble: str = ""
+
+
+def outcome_of(revision: int, wanted: Wanted, failures: Mapping[str, str]) -> Outcome:
+    """Return what came of ``wanted``, of which the ``failures`` are not so, by their names.
+
+    Without its segment or the VTEP a port does not forward, although its device is attached.
+    """
+    vtep = str(wanted.state.vtep.local) if wanted.state.vtep else ""
+    waiting = dict(wanted.waiting)
+    for port in wanted.state.ports:
+        failed = next((name for name in (port.device, port.segment, vtep) if name in failures), None)
+        if failed is not None:
+            waiting[wanted.ports[port.device]] = failures[failed]
+    return Outcome(
+        revision=revision,
+        devices={port: device for device, port in wanted.ports.items()},
+        active=frozenset(wanted.ports.values()) - waiting.keys(),
+        waiting=waiting,
+        trouble=next((why for name, why in failures.items() if name not in wanted.ports), ""),
+    )
 
 
 class Host:
@@ -38,54 +75,36 @@ class Host:
         self._local = local
         self._switch = Switch(run_dir)
         self._attached: set[int] = set()
-        self._failures: dict[str, str] = {}
         self._said: dict[str, str] = {}
-        self.wanted = Wanted(state=DOWN)
-        self.present = devices()
+        self.outcome = Outcome()
+        """What came of what was wanted last."""
+        self._present = devices()
 
     @property
     def underlay_mtu(self) -> int:
         """The MTU of the device that has the VTEP's address, in bytes; 0 if none has."""
-        device = self.present.holding(self._local)
+        device = self._present.holding(self._local)
         return device.mtu if device else 0
-
-    @property
-    def active(self) -> tuple[str, ...]:
-        """The ids of the ports that forward."""
-        return tuple(sorted(port for device, port in self.wanted.ports.items() if device not in self._failures))
-
-    @property
-    def waiting(self) -> dict[str, str]:
-        """Why each of the other ports does not, by its id."""
-        failed = {
-            port: self._failures[device] for device, port in self.wanted.ports.items() if device in self._failures
-        }
-        return self.wanted.waiting | failed
-
-    @property
-    def trouble(self) -> str:
-        """What else is not as it should be, "" for nothing."""
-        devices_of_ports = self.wanted.ports.keys()
-        return next((why for name, why in self._failures.items() if name not in devices_of_ports), "")
 
     def look_around(self) -> None:
         """Read which devices there are."""
-        self.present = devices()
+        self._present = devices()
 
-    def bring(self, segments: tuple[Segment, ...], *, look: bool) -> None:
+    def bring(self, segments: tuple[Segment, ...], revision: int, *, look: bool) -> None:
         """Bring the kernel to what these segments ask for; with ``look``, after reading back what it holds."""
-        self.wanted = desired(segments, self._local, self._usable(), self._aliases())
-        _, self._failures = self._switch.bring(self.wanted.state, look=look)
-        if self._failures and not look:
+        wanted = desired(segments, self._local, self._usable(), self._aliases())
+        _, failures = self._switch.bring(wanted.state, look=look)
+        if failures and not look:
             # What was remembered may not be so any more.
-            _, self._failures = self._switch.bring(self.wanted.state)
-        present = self.present.by_name
-        self._attached |= {present[name].index for name in self.wanted.ports if name not in self._failures}
-        self._say(self.waiting)
+            _, failures = self._switch.bring(wanted.state)
+        self.outcome = outcome_of(revision, wanted, failures)
+        present = self._present.by_name
+        self._attached |= {present[name].index for name in wanted.ports if name not in failures}
+        self._say(self.outcome.waiting)
 
     def down(self, progress: Callable[[Change], None]) -> None:
         """Take everything away."""
-        self.wanted = Wanted(state=DOWN)
+        self.outcome = Outcome()
         self._switch.bring(DOWN, progress=progress)
 
     def sweep(self) -> None:
@@ -96,23 +115,25 @@ class Host:
         """Let every cached flow be looked up again: a route or a next hop has changed."""
         self._switch.touch()
 
-    def held(self, revision: int) -> Held:
-        """Return what the kernel really holds; to be called once everything up to ``revision`` was brought there."""
-        ports = self.wanted.ports
-        return held(read(self._run_dir).state, ports, revision=revision, local=self._local, waiting=self.waiting)
+    def held(self) -> Held:
+        """Return what the kernel really holds."""
+        outcome = self.outcome
+        ports = {device: port for port, device in outcome.devices.items()}
+        state = read(self._run_dir).state
+        return held(state, ports, revision=outcome.revision, local=self._local, waiting=outcome.waiting)
 
     def _usable(self) -> dict[str, str]:
         """Return the devices, each with what stands in its way: one set down since it was attached is let be."""
-        self._attached &= self.present.by_index.keys()
+        self._attached &= self._present.by_index.keys()
         return {
             name: f"device {name} is down; `ip link set {name} up`"
             if device.index in self._attached and not device.up
             else ""
-            for name, device in self.present.by_name.items()
+            for name, device in self._present.by_name.items()
         }
 
     def _aliases(self) -> dict[str, str]:
-        named = (device for device in self.present.by_index.values() if device.alias.startswith(ALIAS))
+        named = (device for device in self._present.by_index.values() if device.alias.startswith(ALIAS))
         return {device.alias: device.name for device in named}
 
     def _say(self, waiting: dict[str, str]) -> None:

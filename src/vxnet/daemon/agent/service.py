@@ -19,11 +19,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from vxnet import __version__
 from vxnet.cluster.liveness import INTERVAL
 from vxnet.cluster.messages import Audit, Report
 from vxnet.cluster.times import now
-from vxnet.daemon.agent.details import details, device_of, find
+from vxnet.daemon.agent.details import details, find
 from vxnet.daemon.agent.host import Host
 from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Ports, Quit, Running, Status, Step, Up, Waiting
 from vxnet.daemon.listening import control_socket, same_netns
@@ -74,7 +76,6 @@ class Service:
         self._stirred = asyncio.Event()
         self._told = False
         self._links_changed = self._look_due = True
-        self._brought = 0
         self._started_at = now()
         self._ready = False
 
@@ -139,57 +140,85 @@ class Service:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._told:
-                await self._do(self._turn)
-                self._news.set()
-            if not self._ready and self._told and not self._host.trouble:
+            await self._turn()
+            self._news.set()
+            if not self._ready and self._host.outcome.revision >= 0 and not self._host.outcome.trouble:
                 self._ready = True
                 notify("READY=1")
 
-    def _turn(self) -> None:
-        links, self._links_changed = self._links_changed, False
-        look, self._look_due = self._look_due, False
-        if links:
-            self._host.look_around()
-        revision = self._view.revision
-        self._host.bring(tuple(self._view.segments()), look=look)
-        self._brought = revision
+    async def _turn(self) -> None:
+        """Bring the host to what is said, if anything is, at the moment in which it is this one's turn."""
+
+        def work() -> None:
+            links, self._links_changed = self._links_changed, False
+            look, self._look_due = self._look_due, False
+            if links:
+                self._host.look_around()
+            self._host.bring(segments, revision, look=look)
+
+        async with self._busy:
+            if self._told:
+                # Read here, where nobody else changes it meanwhile.
+                segments, revision = tuple(self._view.segments()), self._view.revision
+                await self._try(work)
 
     async def _do(self, work: Callable[[], None]) -> None:
-        """Do one thing at a time, without holding up the loop. When it fails it is tried again at the next look."""
+        """Do one thing at a time."""
         async with self._busy:
-            try:
-                await asyncio.to_thread(work)
-            except (VxnetError, OSError) as error:
-                self._look_due = True
-                log.error("%s", error)  # noqa: TRY400  (its words say it all)
+            await self._try(work)
+
+    async def _try(self, work: Callable[[], None]) -> None:
+        """Do it without holding up the loop. When it fails it is tried again at the next look."""
+        try:
+            await asyncio.to_thread(work)
+        except (VxnetError, OSError) as error:
+            self._look_due = True
+            log.error("%s", error)  # noqa: TRY400  (its words say it all)
 
     # ---- what is said ----
 
     async def _report(self) -> None:
-        """Tell the server which ports forward, at once when that may have changed, and as a sign of life."""
+        """Tell the server which ports forward, at once when others do, and as a sign of life."""
+        taken: Report | None = None
+        due = 0.0
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), INTERVAL)
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                    await self._news.wait()
             self._news.clear()
-            if not self._told or not self._host.underlay_mtu:
-                continue
-            report = Report(
-                revision=self._brought,
-                local=str(self._local),
-                underlay_mtu=self._host.underlay_mtu,
-                version=__version__,
-                started_at=self._started_at,
-                active=self._host.active,
-            )
-            await self._servers.report(report)
+            late = time.monotonic() >= due
+            if late:
+                due = time.monotonic() + INTERVAL
+            report = self._what_forwards()
+            # Most turns change nothing that the server has to know: they follow from what others do.
+            news = report and (taken is None or report != msgspec.structs.replace(taken, revision=report.revision))
+            if report and (late or news):
+                taken = report if await self._servers.report(report) else None
+
+    def _what_forwards(self) -> Report | None:
+        """Return what is to be said of this host; None before anything is known of it."""
+        outcome = self._host.outcome
+        if outcome.revision < 0 or not self._host.underlay_mtu:
+            return None
+        return Report(
+            revision=outcome.revision,
+            local=str(self._local),
+            underlay_mtu=self._host.underlay_mtu,
+            version=__version__,
+            started_at=self._started_at,
+            active=tuple(sorted(outcome.active)),
+        )
 
     async def _audit(self, question: str) -> None:
         """Bring the host to all that was said before the question, and answer with what the kernel then holds."""
         self._look_due = self._links_changed = True
-        await self._do(self._turn)
-        async with self._busy:
-            held = await asyncio.to_thread(self._host.held, self._brought)
+        await self._turn()
+        try:
+            async with self._busy:
+                held = await asyncio.to_thread(self._host.held)
+        except (VxnetError, OSError) as error:
+            log.error("what the kernel holds cannot be told: %s", error)  # noqa: TRY400  (its words say it all)
+            return
         await self._servers.answer(question, held)
 
     # ---- the control socket ----
@@ -225,8 +254,9 @@ class Service:
 
     def _running(self) -> Running:
         ports = {port.id: (device_name(port.id), segment.id) for segment, port in self._view.local_ports()}
-        waiting = (Waiting(*ports.get(port, (port, "")), why) for port, why in self._host.waiting.items())
-        return Running(os.getpid(), tuple(waiting), self._host.trouble or self._servers.trouble)
+        outcome = self._host.outcome
+        waiting = (Waiting(*ports.get(port, (port, "")), why) for port, why in outcome.waiting.items())
+        return Running(os.getpid(), tuple(waiting), outcome.trouble or self._servers.trouble)
 
     def _ports(self) -> list[tuple[Segment, LocalPort]]:
         """Return the ports bound to this host. ControlError if nobody has said yet which they are."""
@@ -235,6 +265,6 @@ class Service:
         return list(self._view.local_ports())
 
     def _details(self, segment: Segment, port: LocalPort) -> Details:
-        waits_for = self._host.waiting.get(port.id, "" if port.id in self._host.active else "the agent")
-        device = device_of(port, self._host.wanted.ports, device_name(port.id))
-        return details(segment, port, device, waits_for)
+        outcome = self._host.outcome
+        waits_for = outcome.waiting.get(port.id, "" if port.id in outcome.active else "the agent")
+        return details(segment, port, outcome.devices.get(port.id, device_name(port.id)), waits_for)

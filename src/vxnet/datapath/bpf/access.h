@@ -4,16 +4,20 @@
  *
  *   1. access_fast    IPv4 or IPv6, untagged, and this pair of MACs was seen less than a second ago: straight on.
  *   2. access_slow    otherwise: whose port, which VLAN, check and learn the source, look the destination up:
- *        3. flood           group MAC, or nobody knows it
- *        4. to_port         it is here: hand it over (and remember the answer)
- *        5. to_tunnel       it is behind a remote: wrap and send (and remember), or let the VXLAN device send
+ *        3. may_leave       of a secured port: only with its sources (secure.h)
+ *        4. answer          a question for an address whose MAC is known: back with it (answer.h)
+ *        5. flood           group MAC, or nobody knows it
+ *        6. to_port         it is here: hand it over (and remember the answer)
+ *        7. to_tunnel       it is behind a remote: wrap and send (and remember), or let the VXLAN device send
  */
 #ifndef VXNET_ACCESS_H
 #define VXNET_ACCESS_H
 
 #include "admit.h"
+#include "answer.h"
 #include "flood.h"
 #include "flows.h"
+#include "secure.h"
 #include "tunnel.h"
 
 /*
@@ -46,6 +50,8 @@ static __always_inline int access_fast(struct __sk_buff *skb)
 	flow = tx_slot(&key);
 	if (!flow || !same_tx_key(&flow->key, &key) || !holds(flow->epoch, flow->moves, flow->domain, flow->checked))
 		return -1;
+	if (flow->flags & FLOW_SECURED && !same_source(skb, flow))
+		return -1;
 	if (!(flow->flags & FLOW_LOCAL)) {
 		if (bytes + IP_OVERHEAD > 65535 || !parse_inner(skb, &inner) || wire_length(skb, &inner) > flow->mtu ||
 		    wrap(skb, flow, &inner))
@@ -68,17 +74,20 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	struct tx_flow_key key = { .ifindex = skb->ifindex };
 	__u32 zero = 0, *moved;
 	struct tx_flow *flow;
+	struct member *m, *own;
 	struct inner inner;
-	struct member *m;
 	struct state *s;
 	struct vtep *v;
+	__u32 secured;
+	int is_new;
 	__u64 now;
 
 	s = bpf_map_lookup_elem(&state, &zero);
 	if (!to || !s || data + ETH_HLEN > end || !is_ip(skb->protocol))
 		return -1;
 	m = bpf_map_lookup_elem(&members, &to->member);
-	if (!m)
+	own = bpf_map_lookup_elem(&members, &from);
+	if (!m || !own)
 		return -1;
 	moved = bpf_map_lookup_elem(&moves, &m->domain);
 	copy_macs(key.dst, data);
@@ -86,8 +95,12 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	if (!moved || !flow)
 		return -1;
 	now = bpf_ktime_get_coarse_ns();
-	if (!same_tx_key(&flow->key, &key))
+	is_new = !same_tx_key(&flow->key, &key);
+	if (is_new)
 		flow->confirmed = now;
+	secured = own->flags & MEMBER_SECURED ? FLOW_SECURED : 0;
+	if (secured)
+		note_sources(skb, flow, is_new || flow->epoch != s->epoch);
 	__builtin_memset(&flow->key, 0, sizeof(flow->key));	/* empty until all of it is written */
 	flow->checked = now;
 	flow->epoch = s->epoch;
@@ -97,11 +110,11 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	flow->to = to->member;
 	if (m->kind == MEMBER_PORT) {
 		flow->ifindex = m->ifindex;
-		flow->flags = FLOW_LOCAL | (m->flags & MEMBER_PEER ? FLOW_PEER : 0);
+		flow->flags = secured | FLOW_LOCAL | (m->flags & MEMBER_PEER ? FLOW_PEER : 0);
 		flow->key = key;
 		return m->ifindex;
 	}
-	flow->flags = 0;
+	flow->flags = secured;
 	v = bpf_map_lookup_elem(&vteps, &m->dstport);
 	if (!v || !parse_inner(skb, &inner) || skb->len + IP_OVERHEAD > 65535 || prepare(skb, v, m, &to->remote, flow) ||
 	    wire_length(skb, &inner) > flow->mtu)
@@ -174,7 +187,7 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	struct frame f = {};
 	struct macs macs;
 	struct domain *d;
-	int refused;
+	int refused, answered;
 
 	slot = bpf_map_lookup_elem(&ports, &ifindex);
 	if (!slot)
@@ -194,7 +207,18 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	refused = admit(skb, &f, port, d, &macs);
 	if (refused)
 		return drop(refused);
+	if (port->flags & MEMBER_SECURED && !may_leave(skb, f.from, macs.src))
+		return drop(DROP_SPOOFED);
 	learn(f.domain, f.vlan, macs.src, &here);
+	if (!(d->flags & DOMAIN_BRIDGE) && is_group(macs.dst)) {
+		answered = answer(skb, f.domain);
+		if (answered < 0)
+			return drop(DROP_SEND_FAILED);
+		if (answered) {
+			count_tx(f.from, answered);
+			return hand_over(skb, port->ifindex, port->flags & MEMBER_PEER);
+		}
+	}
 	switch (lookup(&f, d, &macs, &there, &target)) {
 	case MEMBER_PORT:
 		return to_port(skb, &f, &there, target);

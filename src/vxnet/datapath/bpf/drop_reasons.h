@@ -25,3 +25,4 @@ DROP(15, KERNEL_SEND, "kernel-send", "a copy that the kernel's VXLAN device coul
 DROP(16, KERNEL_RECEIVE, "kernel-receive", "a packet that the kernel's VXLAN device could not take, with a full queue for example")
 DROP(17, VLAN_FILTERED, "vlan-filtered", "the port or tunnel is not in the VLAN of the frame (IEEE 802.1Q, 8.6.2 and 8.6.4)")
 DROP(18, LINK_LOCAL, "link-local", "the destination is 01:80:c2:00:00:00-0f, which a bridge keeps to the link (IEEE 802.1Q, 8.6.3)")
+DROP(19, SPOOFED, "spoofed", "the frame came from a MAC or an IP address that its port may not use")

@@ -14,6 +14,9 @@
 
 #define MAX_VTEPS 64
 
+#define MAX_SOURCES (1 << 20)
+#define MAX_NEIGHBOURS (1 << 18)
+
 #define MAX_DROP_REASONS 64
 
 /* ifindex of a VXLAN device -> its UDP port */
@@ -108,6 +111,24 @@ struct {
 	__type(key, struct fdb_key);
 	__type(value, struct fdb_entry);
 } fdb SEC(".maps");
+
+/* (member, MAC, address) -> whether that may leave a secured port */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_SOURCES);
+	__type(key, struct source_key);
+	__type(value, __u32);
+} sources SEC(".maps");
+
+/* (domain, address) -> whose it is */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_NEIGHBOURS);
+	__type(key, struct neighbour_key);
+	__type(value, struct neighbour);
+} neighbours SEC(".maps");
 
 /* place -> how many learned entries it has in the FDB. Programs count up, the daemon's sweep sets it right. */
 struct {

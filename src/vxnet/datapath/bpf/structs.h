@@ -83,6 +83,7 @@ enum member_kind { MEMBER_FREE = 0, MEMBER_PORT = 1, MEMBER_TUNNEL = 2 };
 #define MEMBER_TTL_INHERIT 16	/* TTL and TOS of the inner packet: by the slow path alone */
 #define MEMBER_TOS_INHERIT 32
 #define MEMBER_SOME_VLANS 64	/* a trunk that has not all VLANs: which, says the map `trunks` */
+#define MEMBER_SECURED 128	/* a port that only what the map `sources` names may leave (secure.h) */
 #define MEMBER_SLOW (MEMBER_CSUM | MEMBER_TTL_INHERIT | MEMBER_TOS_INHERIT)
 
 /* Which VLANs of a bridge a member is in. */
@@ -117,6 +118,35 @@ struct fdb_key {
 	__u32 domain;
 	__u16 vlan;		/* 0 in a segment, which has no VLANs inside */
 	__u8 mac[MAC_LEN];
+};
+
+/*
+ * What may leave a secured port. The longest prefix that fits decides: a MAC alone (PREFIX_MAC) stands for all frames but
+ * IP and ARP if its value is SOURCE_MAC, for these as well if it is SOURCE_ANY; an address under its MAC and its family
+ * (PREFIX_ADDRESS) is always SOURCE_ANY.
+ */
+#define PREFIX_MAC 80		/* bits of a key up to its type, */
+#define PREFIX_ADDRESS 96	/* and up to its address */
+#define SOURCE_MAC 1
+#define SOURCE_ANY 2
+
+struct source_key {
+	__u32 prefix;		/* how many bits of what follows count */
+	__u32 member;
+	__u8 mac[MAC_LEN];
+	__be16 type;		/* ETH_P_IP or ETH_P_IPV6: no prefix of one family holds for the other */
+	struct address address;
+};
+
+/* In a domain, an address whose owner's MAC is known, and for which ARP and ND are answered here. */
+struct neighbour_key {
+	__u32 domain;
+	struct address address;
+};
+
+struct neighbour {
+	__u8 mac[MAC_LEN];
+	__u16 unused;
 };
 
 #define FDB_STATIC 1
@@ -198,6 +228,7 @@ struct wire {
 
 #define FLOW_LOCAL 1		/* to a port of this host: nothing to wrap */
 #define FLOW_PEER 2		/* MEMBER_PEER */
+#define FLOW_SECURED 4		/* MEMBER_SECURED: only for the sources at the end of struct tx_flow */
 
 struct tx_flow {
 	struct tx_flow_key key;	/* all zero: this slot is empty */
@@ -212,11 +243,12 @@ struct tx_flow {
 	__u32 flags;
 	__u32 mtu;
 	__u32 ip_sum;		/* the outer IPv4 header's checksum without TOS and total length, not folded */
-	__u32 unused;
+	__be32 ipv4;		/* of a secured port: the IPv4 and the IPv6 source that were found to be allowed; zero: none */
 	union {
 		struct wire wire;
 		__u64 words[8];
 	};
+	struct address ipv6;
 };
 
 struct rx_flow_key {

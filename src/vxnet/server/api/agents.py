@@ -1,119 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hosts' agents, for administrators: `openstack network agent list`."""
+"""Agents in the API: an administrator's."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
-from starlette.routing import Route
-
-from vxnet.cluster.commands import agents
-from vxnet.cluster.commands.errors import PolicyNotAuthorized
-from vxnet.server.api import query as queries
-from vxnet.server.api.accept import Attribute, accept, resource
-from vxnet.server.api.answers import answer
-from vxnet.server.api.kinds import DESCRIPTION, FLAG
-from vxnet.server.api.request import context_of, object_of_request
-from vxnet.server.api.standard import TEXT, TIME
+from vxnet.cluster.commands import agents as commands
+from vxnet.server.api.attributes import Attribute, Resource, View
+from vxnet.server.api.kinds import BOOLEAN, NAME, OBJECT, TIME, UUID, nothing
+from vxnet.server.api.standard import always, field
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from collections.abc import Iterator
 
-    from vxnet.cluster.liveness import Liveness
     from vxnet.cluster.records import Agent
-    from vxnet.cluster.replica import Replica
-    from vxnet.cluster.writing import Cluster
 
-AGENTS = resource(
-    "agent",
-    (
-        Attribute(name="id", schema=TEXT),
-        Attribute(name="agent_type", schema=TEXT),
-        Attribute(name="binary", schema=TEXT),
-        Attribute(name="topic", schema=TEXT),
-        Attribute(name="host", schema=TEXT),
-        Attribute(name="availability_zone", schema={"type": "null"}),
-        Attribute(name="admin_state_up", kind=FLAG, admin=True),
-        Attribute(name="description", kind=DESCRIPTION, admin=True),
-        Attribute(name="alive", schema={"type": "boolean"}),
-        Attribute(name="created_at", schema=TIME),
-        Attribute(name="started_at", schema=TIME),
-        Attribute(name="heartbeat_timestamp", schema=TIME),
-        Attribute(name="configurations", schema={"type": "object"}),
+AGENT_TYPE = "VXLAN agent"
+BINARY = "vxnet-agent"
+
+
+def _records(view: View) -> Iterator[Agent]:
+    return iter(view.replica.agents if view.caller.is_admin else ())
+
+
+def _heartbeat(view: View, agent: Agent) -> str:
+    beat = view.replica.heartbeats.get(agent.host)
+    return beat.at if beat else agent.created_at
+
+
+def _configurations(view: View, agent: Agent) -> dict[str, Any]:
+    return {
+        "local": agent.local,
+        "underlay_mtu": agent.underlay_mtu,
+        "version": agent.version,
+        "ports": view.replica.ports.count("binding_host_id", agent.host),
+    }
+
+
+AGENT = Resource(
+    name="agent",
+    plural="agents",
+    records=_records,
+    sees=lambda view, _: view.caller.is_admin,
+    find=lambda view, name: commands.agent(view.replica, view.caller, name),
+    narrow=lambda _replica, _name, _values: None,
+    attributes=(
+        Attribute(name="id", kind=UUID, about="Its id.", show=field("id"), filter=True, sort=True),
+        Attribute(
+            name="agent_type", kind=NAME, about=f"Always {AGENT_TYPE}.", show=always(AGENT_TYPE), filter=True, sort=True
+        ),
+        Attribute(name="binary", kind=NAME, about=f"Always {BINARY}.", show=always(BINARY), filter=True, sort=True),
+        Attribute(name="topic", kind=NAME, about="Always N/A.", show=always("N/A"), filter=True, sort=True),
+        Attribute(name="host", kind=NAME, about="The host it is at.", show=field("host"), filter=True, sort=True),
+        Attribute(
+            name="alive", kind=BOOLEAN, about="Whether it was heard of within the last 20 s.",
+            show=lambda view, agent: view.liveness.alive(agent.host), filter=True, sort=True,
+        ),
+        Attribute(
+            name="admin_state_up", kind=BOOLEAN, about="What an administrator says of it.",
+            show=field("admin_state_up"), put=True, filter=True, sort=True,
+        ),
+        Attribute(
+            name="description", kind=NAME, about="What people say of it.",
+            show=field("description"), put=True, filter=True, sort=True,
+        ),
+        Attribute(
+            name="heartbeat_timestamp", kind=TIME, about="When it was heard of last, in UTC.", show=_heartbeat,
+            sort=True,
+        ),
+        Attribute(
+            name="created_at", kind=TIME, about="When it was heard of first, in UTC.", show=field("created_at"),
+            sort=True,
+        ),
+        Attribute(
+            name="started_at", kind=TIME, about="When it was started, in UTC.", show=field("started_at"), sort=True
+        ),
+        Attribute(
+            name="configurations", kind=OBJECT,
+            about="local: its VTEP's address; underlay_mtu: in bytes; version; ports: how many are bound to its host.",
+            show=_configurations,
+        ),
+        Attribute(
+            name="availability_zone", kind=nothing("there are no availability zones here"), about="Always null.",
+            show=always(None),
+        ),
+        Attribute(
+            name="resources_synced", kind=nothing(""), about="Always null.", show=always(None)
+        ),
     ),
-)
-
-
-class Agents:
-    """The routes of agents."""
-
-    def __init__(self, cluster: Cluster, liveness: Liveness) -> None:
-        self._cluster = cluster
-        self._liveness = liveness
-
-    def routes(self) -> list[Route]:
-        """Return where they are found."""
-        return [
-            Route("/v2.0/agents", self.list, methods=["GET"]),
-            Route("/v2.0/agents/{id}", self.show, methods=["GET"]),
-            Route("/v2.0/agents/{id}", self.update, methods=["PUT"]),
-            Route("/v2.0/agents/{id}", self.delete, methods=["DELETE"]),
-        ]
-
-    async def list(self, request: Request) -> Response:
-        """Answer those that are asked for."""
-        if not request.state.caller.is_admin:
-            raise PolicyNotAuthorized("agents are for administrators to see")
-        query = queries.parse(request.query_params, AGENTS, -1)
-        replica = await self._cluster.fresh()
-        views = [view for agent in replica.agents if queries.fits(query, view := self._view(replica, agent))]
-        page = queries.page(query, queries.ordered(query, views))
-        return answer({"agents": [queries.cut(query, view) for view in page.views]})
-
-    async def show(self, request: Request) -> Response:
-        """Answer one."""
-        replica = await self._cluster.fresh()
-        agent = agents.found(replica, context_of(request), request.path_params["id"])
-        return answer({"agent": self._view(replica, agent)})
-
-    async def update(self, request: Request) -> Response:
-        """Change what administrators say of one."""
-        body, context = await object_of_request(request, "agent"), context_of(request)
-        values = accept(AGENTS, body["agent"], context.caller, "PUT")
-        name = request.path_params["id"]
-        agent = await self._cluster.write(lambda replica: agents.update(replica, context, name, values))
-        return answer({"agent": self._view(self._cluster.replica, agent)})
-
-    async def delete(self, request: Request) -> Response:
-        """Forget one."""
-        context, name = context_of(request), request.path_params["id"]
-
-        def alive(replica: Replica) -> bool:
-            return self._liveness.alive(agents.found(replica, context, name).host)
-
-        await self._cluster.write(lambda replica: agents.delete(replica, context, name, alive=alive(replica)))
-        return Response(status_code=204)
-
-    def _view(self, replica: Replica, agent: Agent) -> dict[str, Any]:
-        beat = replica.heartbeats.get(agent.host)
-        return {
-            "id": agent.id,
-            "agent_type": "VXLAN agent",
-            "binary": "vxnet-agent",
-            "topic": "N/A",
-            "host": agent.host,
-            "availability_zone": None,
-            "admin_state_up": agent.admin_state_up,
-            "description": agent.description,
-            "alive": self._liveness.alive(agent.host),
-            "created_at": agent.created_at,
-            "started_at": agent.started_at,
-            "heartbeat_timestamp": beat.at if beat else agent.created_at,
-            "configurations": {
-                "tunnel_types": ["vxlan"],
-                "tunneling_ip": agent.local,
-                "underlay_mtu": agent.underlay_mtu,
-                "version": agent.version,
-            },
-        }
+)  # fmt: skip

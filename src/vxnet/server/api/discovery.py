@@ -1,92 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where everything is: versions, resources and extensions. Clients ask before they do anything else.
+"""How clients find out what there is: versions, resources, extensions; and what is not here but is asked for.
 
-A client given ``/v2.0`` itself as the endpoint reads the version there too, beside Neutron's list of resources.
+GET /            versions, without authentication: clients ask before they log in
+GET /v2.0        one answer for those that look for versions and those that look for resources
+GET /v2.0/tenants, /v2.0/projects      403: then clients take the project they were given for an id, as it is
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vxnet.cluster.commands.errors import NotFound
-from vxnet.server.api.answers import answer, error
+from vxnet.cluster.commands.errors import RefusedError
+from vxnet.server.api import extensions
+from vxnet.server.api.answers import answer
+from vxnet.server.api.handlers import caller_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from vxnet.server.settings import Settings
-
-COLLECTIONS = ("networks", "subnets", "ports", "agents", "quotas", "extensions")
-
-EXTENSIONS = {
-    "agent": "the agents of hosts",
-    "allowed-address-pairs": "what may leave a port besides its own addresses",
-    "binding": "at which host a port is",
-    "external-net": "router:external of networks, which is kept and shown",
-    "net-mtu": "the MTU of networks",
-    "net-mtu-writable": "the MTU of networks can be changed",
-    "pagination": "limit and marker of lists",
-    "port-security": "whether only a port's own addresses leave it",
-    "project-id": "project_id beside tenant_id",
-    "provider": "the VNI of networks",
-    "quota_details": "how much of a quota is used",
-    "quotas": "how much a project may have",
-    "revision-if-match": "changes of what was read, and of nothing newer",
-    "sorting": "sort_key and sort_dir of lists",
-    "standard-attr-description": "descriptions",
-    "standard-attr-revisions": "revision_number",
-    "standard-attr-tag": "tags",
-    "standard-attr-timestamp": "created_at and updated_at",
-    "subnet-service-types": "service_types of subnets, which are kept and shown",
-}
-"""The extensions that are there, by Neutron's alias, and what each is."""
-
-_UPDATED = "2026-11-26T00:00:00Z"
+    from vxnet.server.api.handlers import Api
 
 
 class Discovery:
-    """The documents that need no resource."""
+    """The requests that come before all others."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    async def versions(self, request: Request) -> Response:
-        """The root: which versions there are."""
-        return answer({"versions": [self._version(request)]})
-
-    async def resources(self, request: Request) -> Response:
-        """The version: which collections there are."""
-        base = f"{self.base(request)}/v2.0"
-        resources = [
-            {"name": name.removesuffix("s"), "collection": name, "links": [{"rel": "self", "href": f"{base}/{name}"}]}
-            for name in COLLECTIONS
-        ]
-        return answer({"version": self._version(request), "resources": resources})
-
-    async def extensions(self, _: Request) -> Response:
-        """Which extensions there are."""
-        return answer({"extensions": [_extension(alias) for alias in EXTENSIONS]})
-
-    async def extension(self, request: Request) -> Response:
-        """One of them."""
-        alias = request.path_params["alias"]
-        if alias not in EXTENSIONS:
-            raise NotFound(f"extension {alias} could not be found")
-        return answer({"extension": _extension(alias)})
-
-    async def no_keystone(self, _: Request) -> Response:
-        """Tell clients that look for a project to take its name for its id, which is what it is here."""
-        return error(403, "Forbidden", "projects are not kept here; name one by its id")
-
-    def base(self, request: Request) -> str:
-        """Return what links begin with."""
-        return (self._settings.public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
+    def __init__(self, api: Api, plurals: dict[str, str]) -> None:
+        """``plurals``: the collections, with the name of one of each."""
+        self._api = api
+        self._plurals = plurals
 
     def _version(self, request: Request) -> dict[str, Any]:
-        links = [{"rel": "self", "href": f"{self.base(request)}/v2.0/"}]
-        return {"id": "v2.0", "status": "CURRENT", "links": links}
+        link = {"rel": "self", "href": f"{self._api.base(request)}/v2.0/"}
+        return {"id": "v2.0", "status": "CURRENT", "links": [link]}
 
+    async def root(self, request: Request) -> Response:
+        """Answer with the versions."""
+        return answer({"versions": [self._version(request)]})
 
-def _extension(alias: str) -> dict[str, Any]:
-    return {"alias": alias, "name": alias, "description": EXTENSIONS[alias], "updated": _UPDATED, "links": []}
+    async def version(self, request: Request) -> Response:
+        """Answer with the resources, and the version."""
+        base = f"{self._api.base(request)}/v2.0"
+        resources = [
+            {"name": name, "collection": plural, "links": [{"rel": "self", "href": f"{base}/{plural}"}]}
+            for plural, name in self._plurals.items()
+        ]
+        return answer({"resources": resources, "version": self._version(request)})
+
+    async def extensions(self, request: Request) -> Response:
+        """Answer with all extensions."""
+        caller_of(request)
+        return answer({"extensions": [extensions.shown(alias) for alias in extensions.EXTENSIONS]})
+
+    async def extension(self, request: Request) -> Response:
+        """Answer with one extension."""
+        caller_of(request)
+        alias = request.path_params["alias"]
+        if alias not in extensions.EXTENSIONS:
+            raise RefusedError(404, "HTTPNotFound", f"Extension with alias {alias} does not exist")
+        return answer({"extension": extensions.shown(alias)})
+
+    async def projects(self, request: Request) -> Response:
+        """Refuse to say which projects there are."""
+        caller_of(request)
+        raise RefusedError(403, "PolicyNotAuthorized", "Projects are not listed here: give a project's id")

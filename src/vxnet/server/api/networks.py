@@ -1,73 +1,98 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks: the attributes, and how one is shown."""
+"""Networks in the API."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vxnet.model import VNI_MAX, VNI_MIN
-from vxnet.server.api.accept import Attribute, resource
-from vxnet.server.api.kinds import FLAG, NAME, number, one_of, or_none
-from vxnet.server.api.standard import STANDARD, TEXT, TEXTS, shown
+from vxnet.cluster.commands import access
+from vxnet.cluster.commands.networks import LEAST_MTU
+from vxnet.server.api.attributes import Attribute, Resource, View
+from vxnet.server.api.kinds import BOOLEAN, NAME, TEXTS, choice, never, no_list, nothing, number, or_none
+from vxnet.server.api.standard import HEAD, TAG_TESTS, TAIL, always, field, narrowed
 
 if TYPE_CHECKING:
-    from vxnet.cluster.caller import Caller
+    from collections.abc import Iterator
+
     from vxnet.cluster.records import Network
-    from vxnet.cluster.replica import Replica
 
-LEAST_MTU, MOST_MTU = 68, 65485
-"""Bytes: the smallest of IPv4 (RFC 791), and what VXLAN leaves of the largest IP packet."""
+MOST_VNI = 2**24 - 1
 
-_NONE = {"type": "null"}
 
-NETWORKS = resource(
-    "network",
-    (
-        *STANDARD,
-        Attribute(name="admin_state_up", kind=FLAG),
-        Attribute(name="shared", kind=FLAG, admin=True),
-        Attribute(name="router:external", kind=FLAG, admin=True),
-        Attribute(name="port_security_enabled", kind=FLAG),
-        Attribute(name="mtu", kind=number(LEAST_MTU, MOST_MTU)),
-        Attribute(name="provider:network_type", kind=or_none(one_of("vxlan")), put=False, admin=True, admin_sees=True),
+def _records(view: View) -> Iterator[Network]:
+    if view.caller.is_admin:
+        yield from view.replica.networks
+        return
+    yield from view.replica.networks.where("project_id", view.caller.project_id)
+    for network in view.replica.networks:
+        if network.project_id != view.caller.project_id and access.sees_network(view.caller, network):
+            yield network
+
+
+def _subnets(view: View, network: Network) -> list[str]:
+    return [subnet.id for subnet in view.replica.subnets.where("network_id", network.id)]
+
+
+NETWORK = Resource(
+    name="network",
+    plural="networks",
+    records=_records,
+    sees=lambda view, network: access.sees_network(view.caller, network),
+    find=lambda view, name: access.network(view.replica, view.caller, name),
+    narrow=lambda replica, name, values: narrowed(replica.networks, name, values),
+    tests=TAG_TESTS,
+    attributes=(
+        *HEAD,
         Attribute(
-            name="provider:segmentation_id",
-            kind=or_none(number(VNI_MIN, VNI_MAX)),
-            field="vni",
-            put=False,
-            admin=True,
-            admin_sees=True,
+            name="admin_state_up", kind=BOOLEAN, about="Whether it is to work.",
+            show=field("admin_state_up"), post=True, put=True, default=True, filter=True, sort=True,
         ),
-        Attribute(name="provider:physical_network", kind=or_none(NAME), put=False, admin=True, admin_sees=True),
-        Attribute(name="status", schema=TEXT),
-        Attribute(name="subnets", schema=TEXTS),
-        Attribute(name="availability_zone_hints", schema=TEXTS),
-        Attribute(name="availability_zones", schema=TEXTS),
-        Attribute(name="ipv4_address_scope", schema=_NONE),
-        Attribute(name="ipv6_address_scope", schema=_NONE),
+        Attribute(
+            name="status", kind=choice("ACTIVE", "DOWN"), about="ACTIVE if admin_state_up, else DOWN.",
+            show=lambda _, network: "ACTIVE" if network.admin_state_up else "DOWN", filter=True, sort=True,
+        ),
+        Attribute(
+            name="shared", kind=BOOLEAN, about="Whether all projects see it and may have ports in it.",
+            show=field("shared"), post=True, put=True, write="admin", default=False, filter=True, sort=True,
+        ),
+        Attribute(
+            name="router:external", kind=BOOLEAN, about="Whether all projects see it.",
+            show=field("router_external"), post=True, put=True, write="admin", default=False, filter=True, sort=True,
+        ),
+        Attribute(
+            name="is_default", kind=never("there is no default external network here"), about="Always false.",
+            show=always(value=False), post=True, put=True, default=False, filter=True,
+        ),
+        Attribute(name="subnets", kind=TEXTS, about="The ids of its subnets.", show=_subnets),
+        Attribute(
+            name="mtu", kind=number(0, 65535),
+            about=f"Bytes of the longest IP packet; at least {LEAST_MTU}, and at most what the underlay has room for."
+            " 0: that.",
+            show=field("mtu"), post=True, put=True, filter=True, sort=True,
+        ),
+        Attribute(
+            name="port_security_enabled", kind=BOOLEAN, about="What its ports have unless they say otherwise.",
+            show=field("port_security_enabled"), post=True, put=True, default=True, filter=True,
+        ),
+        Attribute(
+            name="provider:network_type", kind=or_none(NAME), about="Always vxlan.",
+            show=always("vxlan"), post=True, write="admin", read="admin", filter=True,
+        ),
+        Attribute(
+            name="provider:physical_network", kind=or_none(NAME), about="Always null.",
+            show=always(None), post=True, write="admin", read="admin", filter=True,
+        ),
+        Attribute(
+            name="provider:segmentation_id", kind=or_none(number(1, MOST_VNI)), about="Its VNI.",
+            show=field("vni"), post=True, write="admin", read="admin", filter=True, sort=True,
+        ),
+        Attribute(
+            name="availability_zone_hints", kind=no_list("there are no availability zones here"), about="Always empty.",
+            show=always([]), post=True, default=(),
+        ),
+        Attribute(name="availability_zones", kind=TEXTS, about="Always empty.", show=always([])),
+        Attribute(name="ipv4_address_scope", kind=nothing(""), about="Always null.", show=always(None)),
+        Attribute(name="ipv6_address_scope", kind=nothing(""), about="Always null.", show=always(None)),
+        *TAIL,
     ),
-)
-
-
-def network_view(replica: Replica, network: Network, caller: Caller) -> dict[str, Any]:
-    """Return a network as this caller sees it."""
-    view = shown(network) | {
-        "admin_state_up": network.admin_state_up,
-        "status": "ACTIVE" if network.admin_state_up else "DOWN",
-        "shared": network.shared,
-        "router:external": network.router_external,
-        "port_security_enabled": network.port_security_enabled,
-        "mtu": network.mtu,
-        "subnets": [subnet.id for subnet in replica.subnets.where("network_id", network.id)],
-        "availability_zone_hints": [],
-        "availability_zones": [],
-        "ipv4_address_scope": None,
-        "ipv6_address_scope": None,
-    }
-    if caller.is_admin:
-        view |= {
-            "provider:network_type": "vxlan",
-            "provider:segmentation_id": network.vni,
-            "provider:physical_network": None,
-        }
-    return view
+)  # fmt: skip

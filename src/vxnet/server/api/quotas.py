@@ -1,101 +1,103 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much projects may have: `openstack quota`. A project's name is its id.
+"""Quotas over HTTP.
 
-GET /v2.0/quotas                         those that are not the defaults (administrators)
-GET, PUT, DELETE /v2.0/quotas/PROJECT    what one may have; others; the defaults again
-GET /v2.0/quotas/PROJECT/default         GET /v2.0/quotas/PROJECT/details.json: limit, used, reserved
+GET             /v2.0/quotas                      those that projects have of their own: an administrator's
+GET PUT DELETE  /v2.0/quotas/PROJECT              -1: no limit
+GET             /v2.0/quotas/PROJECT/default      what a project has unless it is told otherwise
+GET             /v2.0/quotas/PROJECT/details      and how much of it is used; also details.json
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
-from starlette.routing import Route
 
-from vxnet.cluster.commands import quotas
-from vxnet.cluster.commands.errors import PolicyNotAuthorized
-from vxnet.server.api.accept import Attribute, accept, resource
-from vxnet.server.api.answers import answer
-from vxnet.server.api.kinds import number
-from vxnet.server.api.request import context_of, object_of_request
+from vxnet.cluster.commands import quotas as commands
+from vxnet.cluster.commands.errors import bad_request, not_authorized
+from vxnet.server.api.answers import answer, body_of
+from vxnet.server.api.handlers import caller_of
+from vxnet.server.api.kinds import BOOLEAN, number
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from vxnet.cluster.writing import Cluster
-    from vxnet.server.settings import Settings
+    from vxnet.cluster.replica import Replica
+    from vxnet.server.api.handlers import Api
 
-_MOST = 2**31 - 1
+LIMIT: Final = number(-1, 2**31 - 1)
+"""How much of a resource a project may have."""
 
-QUOTAS = resource("quota", tuple(Attribute(name=name, kind=number(-1, _MOST), admin=True) for name in quotas.RESOURCES))
+LONGEST_PROJECT: Final = 255
 
 
 class Quotas:
-    """The routes of quotas."""
+    """The requests about quotas."""
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
-        self._cluster = cluster
-        self._defaults = settings.quotas
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
-    def routes(self) -> list[Route]:
-        """Return where they are found."""
-        return [
-            Route("/v2.0/quotas", self.list, methods=["GET"]),
-            Route("/v2.0/quotas/{project}", self.show, methods=["GET"]),
-            Route("/v2.0/quotas/{project}", self.update, methods=["PUT"]),
-            Route("/v2.0/quotas/{project}", self.reset, methods=["DELETE"]),
-            Route("/v2.0/quotas/{project}/default", self.default, methods=["GET"]),
-            Route("/v2.0/quotas/{project}/details.json", self.details, methods=["GET"]),
-            Route("/v2.0/quotas/{project}/details", self.details, methods=["GET"]),
-        ]
+    async def index(self, request: Request) -> Response:
+        """Answer with the quotas that projects have of their own."""
+        view = await self._api.view(request)
+        if not view.caller.is_admin:
+            raise not_authorized("get_quota")
+        return answer({"quotas": [self._of(view.replica, quota.project_id) for quota in view.replica.quotas]})
 
-    async def list(self, request: Request) -> Response:
-        """Answer every project that has others than the defaults."""
-        if not request.state.caller.is_admin:
-            raise PolicyNotAuthorized("the quotas of all projects are for administrators to see")
-        replica = await self._cluster.fresh()
-        return answer({"quotas": [self._of(replica_quota.project_id) for replica_quota in replica.quotas]})
+    def _of(self, replica: Replica, project_id: str) -> dict[str, Any]:
+        limits = commands.limits(replica, self._api.settings.quotas, project_id)
+        return {"project_id": project_id, "tenant_id": project_id, **limits}
 
     async def show(self, request: Request) -> Response:
-        """Answer what a project may have."""
-        await self._cluster.fresh()
-        return answer({"quota": self._of(_project(request))})
+        """Answer with a project's quota."""
+        view = await self._api.view(request)
+        project_id = request.path_params["project"]
+        commands.check_sees(view.caller, project_id)
+        return answer({"quota": commands.limits(view.replica, self._api.settings.quotas, project_id)})
 
     async def default(self, request: Request) -> Response:
-        """Answer what a project may have unless somebody has decided otherwise."""
-        project = _project(request)
-        limits = {name: self._defaults.get(name, -1) for name in quotas.RESOURCES}
-        return answer({"quota": limits | {"project_id": project, "tenant_id": project}})
+        """Answer with what all projects have unless told otherwise."""
+        commands.check_sees(caller_of(request), request.path_params["project"])
+        return answer({"quota": {name: self._api.settings.quotas.get(name, -1) for name in commands.RESOURCES}})
 
     async def details(self, request: Request) -> Response:
-        """Answer what a project may have, and what it has."""
-        replica, project = await self._cluster.fresh(), _project(request)
-        limits, used = quotas.limits(replica, self._defaults, project), quotas.used(replica, project)
-        return answer({"quota": {name: {"limit": limits[name], "used": used[name], "reserved": 0} for name in limits}})
+        """Answer with a project's quota and what it uses of it."""
+        view = await self._api.view(request)
+        project_id = request.path_params["project"]
+        commands.check_sees(view.caller, project_id)
+        limits = commands.limits(view.replica, self._api.settings.quotas, project_id)
+        used = commands.used(view.replica, project_id)
+        details = {name: {"limit": limits[name], "used": used[name], "reserved": 0} for name in commands.RESOURCES}
+        return answer({"quota": details})
 
     async def update(self, request: Request) -> Response:
-        """Give a project other limits."""
-        context, project = context_of(request), request.path_params["project"]
-        body = await object_of_request(request, "quota")
-        values = accept(QUOTAS, body["quota"], context.caller, "PUT")
-        await self._cluster.write(lambda replica: quotas.change(replica, context, project, values))
-        return answer({"quota": self._of(project)})
+        """Give a project a quota of its own."""
+        project_id = request.path_params["project"]
+        changes, check = _changes(await body_of(request))
+        if len(project_id) > LONGEST_PROJECT:
+            raise bad_request(f"Invalid input for project_id. Reason: it is longer than {LONGEST_PROJECT} characters.")
+        limits = await self._api.write(
+            request, lambda replica, act: commands.update(replica, act, project_id, changes, check=check)
+        )
+        return answer({"quota": limits})
 
-    async def reset(self, request: Request) -> Response:
-        """Let a project have the defaults again."""
-        context, project = context_of(request), request.path_params["project"]
-        await self._cluster.write(lambda replica: quotas.reset(replica, context, project))
+    async def delete(self, request: Request) -> Response:
+        """Let a project have what all have."""
+        project_id = request.path_params["project"]
+        await self._api.write(request, lambda replica, act: commands.delete(replica, act, project_id))
         return Response(status_code=204)
 
-    def _of(self, project: str) -> dict[str, Any]:
-        limits: dict[str, Any] = dict(quotas.limits(self._cluster.replica, self._defaults, project))
-        return limits | {"project_id": project, "tenant_id": project}
 
-
-def _project(request: Request) -> str:
-    """Return the project that is asked about. PolicyNotAuthorized unless it is the caller's."""
-    project: str = request.path_params["project"]
-    if not request.state.caller.owns(project):
-        raise PolicyNotAuthorized(f"the quota of project {project} is not yours to see")
-    return project
+def _changes(body: Any) -> tuple[dict[str, int], bool]:  # noqa: ANN401  (it comes from outside)
+    """Return the limits of a body, and whether they are to be checked against what is used."""
+    if not isinstance(body, dict) or body.keys() != {"quota"} or not isinstance(body["quota"], dict):
+        raise bad_request("Unable to find 'quota' in request body")
+    values = dict(body["quota"])
+    try:
+        flags = {name: BOOLEAN.convert(values.pop(name)) for name in ("check_limit", "force") if name in values}
+        if strange := sorted(values.keys() - set(commands.RESOURCES)):
+            raise bad_request(f"Unrecognized attribute(s) '{', '.join(strange)}'")
+        limits = {name: LIMIT.convert(value) for name, value in values.items()}
+    except ValueError as error:
+        raise bad_request(f"Invalid input for quota. Reason: {error}.") from None
+    return limits, flags.get("check_limit", False) and not flags.get("force", False)

@@ -1,79 +1,100 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every route of the API, and which decision each leads to."""
+"""Where everything of the API is found."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
+from vxnet.cluster.commands import agents as agent_commands
 from vxnet.cluster.commands import networks, ports, subnets
-from vxnet.cluster.commands.networks import Rules
-from vxnet.cluster.records import Network, Port, Subnet
-from vxnet.server.api.agents import Agents
-from vxnet.server.api.collection import Collection, Verbs
+from vxnet.server.api import openapi
+from vxnet.server.api.agents import AGENT
+from vxnet.server.api.answers import answer
 from vxnet.server.api.discovery import Discovery
-from vxnet.server.api.networks import NETWORKS, network_view
-from vxnet.server.api.ports import PORTS, port_view
+from vxnet.server.api.handlers import Api, Collection, caller_of
+from vxnet.server.api.networks import NETWORK
+from vxnet.server.api.ports import PORT
 from vxnet.server.api.quotas import Quotas
-from vxnet.server.api.subnets import SUBNETS, subnet_view
-from vxnet.server.api.tags import Tags
+from vxnet.server.api.subnets import SUBNET
+from vxnet.server.api.tagging import Tagging
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from vxnet.cluster.commands.act import Act
     from vxnet.cluster.liveness import Liveness
-    from vxnet.cluster.writing import Cluster
+    from vxnet.cluster.replica import Replica
+    from vxnet.cluster.writing import Cluster, Decision
     from vxnet.server.settings import Settings
 
 
 def routes(cluster: Cluster, liveness: Liveness, settings: Settings) -> list[Route]:
-    """Return them all."""
-    discovery = Discovery(settings)
-    collections = _collections(cluster, liveness, settings, discovery)
-    tags = [Tags(cluster, name, kind) for name, kind in (("networks", Network), ("subnets", Subnet), ("ports", Port))]
+    """Return the routes of the OpenStack Networking API v2.0."""
+    api = Api(cluster, liveness, settings)
+
+    def delete_agent(replica: Replica, act: Act, name: str) -> Decision[None]:
+        agent = agent_commands.agent(replica, act.caller, name)
+        return agent_commands.delete(replica, act, name, alive=liveness.alive(agent.host))
+
+    collections = (
+        Collection(api, NETWORK, create=networks.create, update=networks.update, delete=networks.delete),
+        Collection(api, SUBNET, create=subnets.create, update=subnets.update, delete=subnets.delete),
+        Collection(api, PORT, create=ports.create, update=ports.update, delete=ports.delete),
+        Collection(api, AGENT, create=None, update=agent_commands.update, delete=delete_agent),
+    )
     return [
-        *_documents(discovery),
+        *_discovery(api),
         *(route for collection in collections for route in collection.routes()),
-        *(route for tagged in tags for route in tagged.routes()),
-        *Agents(cluster, liveness).routes(),
-        *Quotas(cluster, settings).routes(),
+        *(route for resource in (NETWORK, SUBNET, PORT) for route in _tags(api, resource.name, resource.plural)),
+        *_quotas(api),
+        Route("/openapi.json", _document, methods=["GET"]),
     ]
 
 
-def _documents(discovery: Discovery) -> list[Route]:
-    keystone = ("tenants", "tenants/{id}", "projects", "projects/{id}", "users", "users/{id}")
-    return [
-        Route("/", discovery.versions, methods=["GET"]),
-        Route("/v2.0", discovery.resources, methods=["GET"]),
-        Route("/v2.0/", discovery.resources, methods=["GET"]),
-        Route("/v2.0/extensions", discovery.extensions, methods=["GET"]),
-        Route("/v2.0/extensions/{alias}", discovery.extension, methods=["GET"]),
-        *(Route(f"/v2.0/{path}", discovery.no_keystone, methods=["GET"]) for path in keystone),
-    ]
+def _discovery(api: Api) -> Iterator[Route]:
+    plurals = {resource.plural: resource.name for resource in (NETWORK, SUBNET, PORT, AGENT)}
+    discovery = Discovery(api, plurals | {"quotas": "quota", "extensions": "extension"})
+    yield Route("/", discovery.root, methods=["GET"])
+    for path in ("/v2.0", "/v2.0/"):
+        yield Route(path, discovery.version, methods=["GET"])
+    yield Route("/v2.0/extensions", discovery.extensions, methods=["GET"])
+    yield Route("/v2.0/extensions/{alias}", discovery.extension, methods=["GET"])
+    for path in ("/v2.0/tenants", "/v2.0/projects", "/tenants", "/projects", "/v3/projects"):
+        yield Route(path, discovery.projects, methods=["GET"])
+        yield Route(path + "/{id}", discovery.projects, methods=["GET"])
 
 
-def _collections(
-    cluster: Cluster, liveness: Liveness, settings: Settings, discovery: Discovery
-) -> tuple[Collection, ...]:
-    rules = Rules(vni_ranges=settings.vni_ranges, mtu=settings.mtu, quotas=settings.quotas, alive=liveness.alive)
-    of_networks = Verbs(
-        create=lambda replica, context, asked, _: networks.create(replica, context, rules, asked),
-        update=lambda replica, context, name, values, _: networks.update(replica, context, rules, name, values),
-        delete=networks.delete,
-        view=network_view,
-    )
-    of_subnets = Verbs(
-        create=lambda replica, context, asked, _: subnets.create(replica, context, rules, asked),
-        update=lambda replica, context, name, values, _: subnets.update(replica, context, name, values),
-        delete=subnets.delete,
-        view=subnet_view,
-    )
-    of_ports = Verbs(
-        create=lambda replica, context, asked, spread: ports.create(replica, context, rules, asked, spread),
-        update=ports.update,
-        delete=ports.delete,
-        view=lambda replica, port, caller: port_view(replica, liveness, port, caller),
-    )
-    kinds = ((NETWORKS, Network, of_networks), (SUBNETS, Subnet, of_subnets), (PORTS, Port, of_ports))
-    return tuple(
-        Collection(cluster, settings, discovery, table=table, kind=kind, verbs=verbs) for table, kind, verbs in kinds
-    )
+def _tags(api: Api, name: str, plural: str) -> Iterator[Route]:
+    tagging = Tagging(api, name)
+    path = f"/v2.0/{plural}/{{id}}/tags"
+    yield Route(path, tagging.index, methods=["GET"])
+    yield Route(path, tagging.replace, methods=["PUT"])
+    yield Route(path, tagging.extend, methods=["POST"])
+    yield Route(path, tagging.clear, methods=["DELETE"])
+    path += "/{tag:path}"
+    yield Route(path, tagging.check, methods=["GET"])
+    yield Route(path, tagging.add, methods=["PUT"])
+    yield Route(path, tagging.remove, methods=["DELETE"])
+
+
+def _quotas(api: Api) -> Iterator[Route]:
+    quotas = Quotas(api)
+    path = "/v2.0/quotas/{project}"
+    yield Route("/v2.0/quotas", quotas.index, methods=["GET"])
+    yield Route(path, quotas.show, methods=["GET"])
+    yield Route(path, quotas.update, methods=["PUT"])
+    yield Route(path, quotas.delete, methods=["DELETE"])
+    yield Route(path + "/default", quotas.default, methods=["GET"])
+    for name in ("details", "details.json"):
+        yield Route(f"{path}/{name}", quotas.details, methods=["GET"])
+
+
+async def _document(request: Request) -> Response:
+    caller_of(request)
+    body: dict[str, Any] = openapi.document()
+    return answer(body)

@@ -3,7 +3,8 @@
 
     segment   its id is its name, as names of networks are not unique; BUM goes to every VTEP behind which it has a port
     fdb       every port's MAC: nothing known is flooded to be learned
-    neighbours  every port's addresses: ARP and ND are answered here
+    neighbours  every port's addresses: ARP and ND are answered here; but a gateway answers IPv6 itself, as only it can
+                say that it is a router (the R flag; RFC 4861, section 7.2.4)
     ports     those bound here for which there is a device; the others wait
 
 Which device is a port's: one whose alias is ``iface-id=ID``; else the one that binding:profile names as ``device``;
@@ -80,6 +81,7 @@ class _Host:
 
     def add(self, segment: messages.Segment) -> None:
         remotes: set[IPv4Address] = set()
+        routers = {subnet.gateway_ip for subnet in segment.subnets if ":" in (subnet.gateway_ip or "")}
         for port in segment.ports:
             if isinstance(port, LocalPort):
                 addresses = tuple(fixed.ip_address for fixed in port.fixed_ips)
@@ -90,7 +92,7 @@ class _Host:
                 if remote != self._local:
                     remotes.add(remote)
                     self._place(segment.id, port.mac_address, remote=remote)
-            for address in addresses:
+            for address in filter(lambda address: address not in routers, addresses):
                 neighbour = Neighbour(segment=segment.id, address=address, mac=port.mac_address)
                 self.neighbours.setdefault((segment.id, address), neighbour)
         self.segments.append(Segment(name=segment.id, vni=segment.vni, remotes=tuple(sorted(remotes))))

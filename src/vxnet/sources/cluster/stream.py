@@ -43,16 +43,18 @@ class Servers:
     """The servers of a cluster, as the agent of ``host`` talks to them: one at a time, the next when it fails."""
 
     def __init__(self, urls: Sequence[str], host: str, token_file: Path | None, ca_file: Path | None = None) -> None:
-        """``urls`` are tried in turn. ConfigError if the token cannot be read."""
+        """``urls`` are tried in turn. ConfigError if the token or the certificates cannot be read."""
         self._urls = list(urls)
         self._host = host
         self._token_file = token_file
         self._at = random.randrange(len(self._urls))  # noqa: S311  (spreads the agents)
         self.trouble = ""
         """Why no server is heard, "" if one is."""
-        verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
         self._client = httpx.AsyncClient(
-            verify=verify, timeout=httpx.Timeout(_CONNECT, read=SILENCE), headers={"Accept": "application/x-ndjson"}
+            verify=_trusted(ca_file),
+            timeout=httpx.Timeout(_CONNECT, read=SILENCE),
+            headers={"Accept": "application/x-ndjson"},
+            trust_env=False,  # the servers are reached straight, whatever a proxy is there for
         )
         self._read_token()
 
@@ -99,11 +101,14 @@ class Servers:
             if answer.is_error:
                 await answer.aread()
                 raise _RefusedError.of(answer) if answer.status_code in _REFUSED else _told(answer)
-            rest = b""
+            begun: list[bytes] = []
             async for chunk in answer.aiter_raw():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    yield DECODER.decode(line)
+                begun.append(chunk)
+                if b"\n" in chunk:  # a line may be as long as all that a host is told at once
+                    *lines, rest = b"".join(begun).split(b"\n")
+                    begun = [rest]
+                    for line in lines:
+                        yield DECODER.decode(line)
 
     async def _put(self, what: str, value: Report | Held) -> bool:
         try:
@@ -137,12 +142,28 @@ class Servers:
         token = ""
         if self._token_file:
             try:
-                token = self._token_file.read_text().partition("\n")[0].strip()
-            except OSError as error:
-                raise ConfigError(f"--token-file {self._token_file}: {error.strerror}") from error
-            if not token:
-                raise ConfigError(f"--token-file {self._token_file}: is empty; `vxnet cluster agent-token` prints one")
+                token = self._token_file.read_text("ascii").partition("\n")[0].strip()
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "holds no token"
+                raise ConfigError(f"--token-file {self._token_file}: {why}") from error
+            if not token.isprintable() or not token:
+                raise ConfigError(
+                    f"--token-file {self._token_file}: its first line is no token; "
+                    "`vxnet cluster agent-token HOST` prints one"
+                )
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """Return whose certificates are trusted: the system's, or those of a file. ConfigError if it cannot be read."""
+    if ca_file is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except ssl.SSLError as error:
+        raise ConfigError(f"--ca-file {ca_file}: has no certificate in PEM") from error
+    except OSError as error:
+        raise ConfigError(f"--ca-file {ca_file}: {error.strerror}") from error
 
 
 class _RefusedError(Exception):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,11 +19,14 @@ from vxnet.cluster.messages import (
     Snapshot,
     Tick,
 )
+from vxnet.sources.cluster.sound import fault_of_port, fault_of_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vxnet.cluster.messages import Message, Port
+
+log = logging.getLogger("vxnet-agent")
 
 
 class View:
@@ -61,13 +65,27 @@ class View:
                 self._segments.pop(name, None)
                 self._ports.pop(name, None)
             case PortPut(_, name, port):
-                self._ports.setdefault(name, {})[port.id] = port
+                self._place(name, port)
             case PortGone(_, name, port_id):
                 self._ports.get(name, {}).pop(port_id, None)
 
     def _put(self, segment: Segment) -> None:
-        self._ports[segment.id] = {port.id: port for port in segment.ports}
+        self._ports[segment.id] = {}
+        if fault := fault_of_segment(segment):
+            log.warning("segment %s is left out: %s", segment.id, fault)
+            self._segments.pop(segment.id, None)
+            return
         self._segments[segment.id] = msgspec.structs.replace(segment, ports=())
+        for port in segment.ports:
+            self._place(segment.id, port)
+
+    def _place(self, segment: str, port: Port) -> None:
+        ports = self._ports.setdefault(segment, {})
+        if fault := fault_of_port(port):
+            log.warning("port %s is left out: %s", port.id, fault)
+            ports.pop(port.id, None)
+            return
+        ports[port.id] = port
 
     def segments(self) -> Iterator[Segment]:
         """Yield every segment with all its ports, by their ids."""

@@ -9,6 +9,10 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from scapy.layers.inet import UDP
+from scapy.layers.inet6 import ICMPv6ND_NS
+from scapy.layers.l2 import ARP, Ether
+from scapy.utils import rdpcap
 
 from tests.support.clustered import Agent, Cluster, cluster_in
 from vxnet.lab.wait import wait_until
@@ -16,6 +20,7 @@ from vxnet.model import HostState, Vtep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 LOCAL = IPv4Address("192.168.146.131")
 
@@ -101,6 +106,21 @@ def test_networks_do_not_meet(cluster: Cluster, two: Two) -> None:
     assert not two.one.pings(two.address)
     assert other.one.pings(other.address)
     other.delete(cluster)
+
+
+@pytest.mark.parametrize(("cidr", "question"), [("10.0.0.0/24", 0x0806), ("fd00:8::/64", 0x86DD)], ids=["arp", "nd"])
+def test_what_is_known_is_not_asked_for(cluster: Cluster, tmp_path: Path, cidr: str, question: int) -> None:
+    """Machines that know no neighbour talk, and no ARP request or solicitation for them goes over the underlay."""
+    both = Two(cluster, cidr)
+    for machine in both.machines:
+        machine.run("ip", "neigh", "flush", "dev", "eth0")
+    with cluster.h1.node.capture("eth0", tmp_path / "underlay.pcap", matching="udp port 4789") as capture:
+        assert both.one.pings(both.address)
+    inner = [Ether(bytes(packet[UDP].payload)[8:]) for packet in rdpcap(str(capture.file))]
+    assert {frame.src for frame in inner} >= {port["mac_address"] for port in both.ports}
+    asked = [frame for frame in inner if frame.type == question and (ARP in frame or ICMPv6ND_NS in frame)]
+    assert asked == []
+    both.delete(cluster)
 
 
 def test_ipv6(cluster: Cluster) -> None:

@@ -10,15 +10,19 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
 from vxnet.errors import VxnetError
+from vxnet.narrowed import narrowed
 from vxnet.plan import Actual, name_of, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from pathlib import Path
 
+    from vxnet.datapath.devices import Devices
     from vxnet.model import HostState
     from vxnet.plan import Change, Value
 
@@ -34,15 +38,42 @@ class Switch:
         self._datapath.replace_programs()
         self._failures: dict[str, str] = {}
         self._brought: HostState | None = None
+        self._generation = 0
+
+    @property
+    def generation(self) -> int:
+        """A number that is another one once something may have been changed."""
+        return self._generation
 
     def bring(
-        self, desired: HostState, *, look: bool = True, progress: Callable[[Change], None] = lambda _: None
+        self,
+        desired: HostState,
+        *,
+        look: bool = True,
+        actual: Actual | None = None,
+        present: Devices | None = None,
+        progress: Callable[[Change], None] = lambda _: None,
     ) -> tuple[int, dict[str, str]]:
         """Bring the kernel to ``desired``. Return how many changes that took, and what failed, by its name.
 
-        Without ``look`` it is compared with what the kernel was brought to last, if nothing failed then: reading the
-        kernel back takes a time that grows with all that is there, not with what changes.
+        It is compared with ``actual``, if somebody has just read that back; without ``look`` with what the kernel was
+        brought to last: reading it back takes a time that grows with all that is there, not with what changes. So does
+        reading the devices: ``present`` are those that were there a moment ago.
         """
+        before = self._failures
+        if self._brought and not look:
+            actual = actual or Actual(self._brought)
+        changes, failures = self._bring(desired, actual, present, progress)
+        if failures.keys() - before.keys() and not look:
+            # What was remembered may not be so any more.
+            again, failures = self._bring(desired, None, present, progress)
+            changes += again
+        return changes, failures
+
+    def _bring(
+        self, desired: HostState, actual: Actual | None, present: Devices | None, progress: Callable[[Change], None]
+    ) -> tuple[int, dict[str, str]]:
+        """Bring the kernel from what it is, which is read back if it is None, to ``desired``."""
         failures: dict[str, str] = {}
 
         def tell(change: Change) -> None:
@@ -56,13 +87,13 @@ class Switch:
                 log.warning("%s %s: %s", change.kind, change.name, error)
 
         changes: tuple[Change, ...] = ()
+        self._brought = None
         try:
-            brought, self._brought = self._brought, None
-            changes = plan(desired, Actual(brought) if brought and not look else read(self._run_dir))
+            changes = _changes(desired, actual or read(self._run_dir))
             if changes:
-                self._datapath.apply(changes, tell, failed)
-            if not failures:
-                self._brought = desired
+                self._generation += 1
+                self._datapath.apply(changes, tell, failed, present)
+            self._brought = _what_works(desired, failures)
         except (VxnetError, OSError) as error:
             # Not one thing's fault: nobody can say what works.
             networks: tuple[Value, ...] = (*desired.segments, *desired.bridges)
@@ -80,3 +111,25 @@ class Switch:
     def touch(self) -> None:
         """Let every cached flow be looked up again: a route or a next hop has changed."""
         self._datapath.touch()
+
+
+def _changes(desired: HostState, actual: Actual) -> tuple[Change, ...]:
+    """Return the plan; where all works that is there, of what differs alone."""
+    if actual.faults:
+        return plan(desired, actual)
+    goal, there = narrowed(desired, actual.state)
+    return plan(goal, Actual(there))
+
+
+def _what_works(desired: HostState, failures: Container[str]) -> HostState | None:
+    """Return what of ``desired`` is so now; None if a network or the VTEP is not, with all that hangs on it."""
+    roots: tuple[Value, ...] = (*desired.segments, *desired.bridges, *desired.tunnels)
+    vtep = (desired.vtep,) if desired.vtep else ()
+    if any(name_of(value) in failures for value in (*vtep, *roots)):
+        return None
+    return msgspec.structs.replace(
+        desired,
+        ports=tuple(port for port in desired.ports if port.device not in failures),
+        fdb=tuple(e for e in desired.fdb if e.port not in failures and name_of(e) not in failures),
+        neighbours=tuple(n for n in desired.neighbours if name_of(n) not in failures),
+    )

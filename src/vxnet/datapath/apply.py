@@ -38,6 +38,7 @@ class Datapath:
         found = find(run_dir)
         self._parts = Parts(run_dir, found) if found else None
         self._present: Devices | None = None
+        self._from_others = self._recount = False
 
     def replace_programs(self) -> None:
         """Put this build's programs in the place of those that are there, without losing a frame."""
@@ -54,14 +55,17 @@ class Datapath:
         changes: Iterable[Change],
         progress: Callable[[Change], None] = lambda _: None,
         failed: Callable[[Change, VxnetError | OSError], None] | None = None,
+        present: Devices | None = None,
     ) -> None:
         """Make the changes in their order, telling ``progress`` of each before it is made.
 
         What was done before an error stays done; the next plan goes on from there. With ``failed``, an error is told
-        to it and the rest goes on.
+        to it and the rest goes on. ``present``: the devices, if somebody has just read them all; each that is attached
+        is looked at once more.
         """
-        orphans = recount = False
-        self._present = None
+        orphans = False
+        self._recount = False
+        self._present, self._from_others = present, present is not None
         try:
             for change in changes:
                 progress(change)
@@ -74,15 +78,15 @@ class Datapath:
                         # Before slots and names are given to others, who would inherit what was learned there.
                         self._clean_up()
                         orphans = False
-                    recount |= self._make(change)
+                    self._make(change)
                 except (VxnetError, OSError) as error:
                     if failed is None:
                         raise
                     failed(change, error)
                 # What was learned behind a tunnel's old remote is no more true.
-                recount |= change.kind == "tunnel"
+                self._recount |= change.kind == "tunnel"
         finally:
-            if orphans or recount:
+            if orphans or self._recount:
                 self._clean_up()
             if self._parts:
                 listening.follow(self._parts, routes=False)
@@ -104,11 +108,7 @@ class Datapath:
             self._parts.clean_up()
         self.sweep(time.monotonic_ns())
 
-    def _make(self, change: Change) -> bool:
-        """Make it. Return whether it stands where something was learned, so that what is learned is to be counted.
-
-        All of the FDB is read for that, which takes 8 ms.
-        """
+    def _make(self, change: Change) -> None:
         parts = self._there()
         match change.value:
             case Vtep() as value:
@@ -120,12 +120,12 @@ class Datapath:
             case Tunnel() as value:
                 tunnels.add(parts, value)
             case Port() as value:
-                ports.add(parts, value, self._devices())
+                ports.add(parts, value, self._devices(value.device))
             case FdbEntry() as value:
-                return static.add(parts, value)
+                # Where one was learned, which its place has not taught any more: all of the FDB is read to count.
+                self._recount |= static.add(parts, value)
             case Neighbour() as value:
-                neighbours.add(parts, value)
-        return False
+                neighbours.add(parts.maps, parts.slots, value)
 
     def _remove(self, change: Change) -> None:
         parts = self._there()
@@ -133,7 +133,7 @@ class Datapath:
             case FdbEntry() as value:
                 static.remove(parts, value)
             case Neighbour() as value:
-                neighbours.remove(parts, value)
+                neighbours.remove(parts.maps, parts.slots, value)
             case Port() as value:
                 ports.remove(parts, value)
             case Tunnel() as value:
@@ -145,10 +145,12 @@ class Datapath:
             case Vtep():
                 vtep.remove(parts)
 
-    def _devices(self) -> Devices:
-        """Return the devices, which are read once for all ports of a plan."""
+    def _devices(self, name: str) -> Devices:
+        """Return the devices, which are read once for all ports of a plan; the one of this name as it is now."""
         if self._present is None:
             self._present = net.devices()
+        elif self._from_others:
+            self._present = self._present.updated(name, net.named(name))
         return self._present
 
     def _there(self) -> Parts:

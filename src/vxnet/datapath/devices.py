@@ -95,6 +95,12 @@ class Devices(msgspec.Struct, frozen=True):
         """Return the device that has ``address``."""
         return next((device for device in self.by_index.values() if address in device.addresses), None)
 
+    def updated(self, name: str, now: Device | None) -> Devices:
+        """Return them with the one of this name as it is now, but for its addresses, or without it."""
+        others = {index: device for index, device in self.by_index.items() if device.name != name}
+        by_index = others | ({now.index: now} if now else {})
+        return Devices(by_index, {device.name: device for device in by_index.values()})
+
 
 @contextmanager
 def netlink(what: str) -> Iterator[Any]:

@@ -14,23 +14,22 @@ from vxnet.packet.mac import format_mac, parse_mac
 
 if TYPE_CHECKING:
     from vxnet.datapath.maps import Maps
-    from vxnet.datapath.parts import Parts
     from vxnet.datapath.slots import Slots
 
 
-def add(parts: Parts, neighbour: Neighbour) -> None:
+def add(maps: Maps, slots: Slots, neighbour: Neighbour) -> None:
     """Write the entry, over one with another MAC if there is one."""
-    domain = parts.slots.domain_of(neighbour.segment)
+    domain = slots.domain_of(neighbour.segment)
     if domain is None:
         message = f"neighbour {neighbour.address}: {neighbour.segment} is not there"
         raise KernelError(message)
-    parts.maps.neighbours.put(_key(domain, neighbour), NeighbourValue((c_uint8 * 6)(*parse_mac(neighbour.mac))))
+    maps.neighbours.put(_key(domain, neighbour), NeighbourValue((c_uint8 * 6)(*parse_mac(neighbour.mac))))
 
 
-def remove(parts: Parts, neighbour: Neighbour) -> None:
+def remove(maps: Maps, slots: Slots, neighbour: Neighbour) -> None:
     """Delete the entry; who asks for the address is heard by all again."""
-    if domain := parts.slots.domain_of(neighbour.segment):
-        parts.maps.neighbours.remove(_key(domain, neighbour))
+    if domain := slots.domain_of(neighbour.segment):
+        maps.neighbours.remove(_key(domain, neighbour))
 
 
 def neighbours_of(maps: Maps, slots: Slots) -> list[Neighbour]:

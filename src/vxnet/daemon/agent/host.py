@@ -10,7 +10,7 @@ Nothing here is asynchronous; the agent calls it from one thread at a time.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.cluster.messages import Held, Segment
-    from vxnet.plan import Change
+    from vxnet.plan import Actual, Change
     from vxnet.sources.cluster.desired import Wanted
 
 log = logging.getLogger("vxnet-agent")
@@ -67,6 +67,13 @@ def outcome_of(revision: int, wanted: Wanted, failures: Mapping[str, str]) -> Ou
     )
 
 
+class Seen(NamedTuple):
+    """What the kernel was read back to hold, and the switch's generation when that was begun."""
+
+    generation: int
+    actual: Actual
+
+
 class Host:
     """One host of a cluster. HostError if another version of vxnet has left something in the kernel."""
 
@@ -74,7 +81,7 @@ class Host:
         self._run_dir = run_dir
         self._local = local
         self._switch = Switch(run_dir)
-        self._attached: set[int] = set()
+        self._seen_up: set[int] = set()
         self._said: dict[str, str] = {}
         self.outcome = Outcome()
         """What came of what was wanted last."""
@@ -88,18 +95,31 @@ class Host:
 
     def look_around(self) -> None:
         """Read which devices there are."""
-        self._present = devices()
+        present = self._present = devices()
+        mine = (present.by_name.get(self.outcome.devices[port]) for port in self.outcome.active)
+        self._seen_up |= {device.index for device in mine if device and device.up}
+        self._seen_up &= present.by_index.keys()
 
-    def bring(self, segments: tuple[Segment, ...], revision: int, *, look: bool) -> None:
-        """Bring the kernel to what these segments ask for; with ``look``, after reading back what it holds."""
+    def read(self) -> Seen:
+        """Read back what the kernel holds. To be called beside anything else: what is done meanwhile voids it."""
+        generation = self._switch.generation
+        return Seen(generation, read(self._run_dir))
+
+    def is_current(self, seen: Seen) -> bool:
+        """Tell whether nothing was changed since that was begun to be read."""
+        return seen.generation == self._switch.generation
+
+    def bring(
+        self, segments: tuple[Segment, ...], revision: int, *, look: bool = False, seen: Seen | None = None
+    ) -> None:
+        """Bring the kernel to what these segments ask for, from what it was ``seen`` to hold.
+
+        With ``look`` that is read back first; with neither it is what it was brought to last.
+        """
         wanted = desired(segments, self._local, self._usable(), self._aliases())
-        _, failures = self._switch.bring(wanted.state, look=look)
-        if failures and not look:
-            # What was remembered may not be so any more.
-            _, failures = self._switch.bring(wanted.state)
+        actual = seen.actual if seen else None
+        _, failures = self._switch.bring(wanted.state, look=look, actual=actual, present=self._present)
         self.outcome = outcome_of(revision, wanted, failures)
-        present = self._present.by_name
-        self._attached |= {present[name].index for name in wanted.ports if name not in failures}
         self._say(self.outcome.waiting)
 
     def down(self, progress: Callable[[Change], None]) -> None:
@@ -123,11 +143,10 @@ class Host:
         return held(state, ports, revision=outcome.revision, local=self._local, waiting=outcome.waiting)
 
     def _usable(self) -> dict[str, str]:
-        """Return the devices, each with what stands in its way: one set down since it was attached is let be."""
-        self._attached &= self._present.by_index.keys()
+        """Return the devices, each with what stands in its way: one that somebody has set down is let be."""
         return {
             name: f"device {name} is down; `ip link set {name} up`"
-            if device.index in self._attached and not device.up
+            if device.index in self._seen_up and not device.up
             else ""
             for name, device in self._present.by_name.items()
         }

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.cluster.messages import LocalPort, Segment
+    from vxnet.daemon.agent.host import Seen
     from vxnet.daemon.control import Answer, Details, Request
     from vxnet.plan import Change
     from vxnet.sources.cluster.stream import Servers
@@ -76,6 +77,7 @@ class Service:
         self._stirred = asyncio.Event()
         self._told = False
         self._links_changed = self._look_due = True
+        self._seen: Seen | None = None
         self._started_at = now()
         self._ready = False
 
@@ -126,12 +128,21 @@ class Service:
                     while self._stirred.is_set():
                         self._stirred.clear()
                         await asyncio.sleep(_CALM)
-            self._look_due = self._links_changed = True
-            self._wake.set()
+            await self._read_back()
             if time.monotonic() >= due:
                 due = time.monotonic() + LOOK
                 await self._do(self._host.sweep)
                 trim(self._run_dir / LOG)
+
+    async def _read_back(self) -> None:
+        """Look at the kernel beside what is being done; when that gets in the way, it is done in its turn."""
+        try:
+            self._seen = await asyncio.to_thread(self._host.read)
+        except (VxnetError, OSError, LookupError) as error:
+            log.info("the kernel is read once more: %s", error)
+            self._look_due = True
+        self._links_changed = True
+        self._wake.set()
 
     # ---- what is done ----
 
@@ -152,9 +163,12 @@ class Service:
         def work() -> None:
             links, self._links_changed = self._links_changed, False
             look, self._look_due = self._look_due, False
+            seen, self._seen = self._seen, None
             if links:
                 self._host.look_around()
-            self._host.bring(segments, revision, look=look)
+            if seen and not self._host.is_current(seen):
+                seen, look = None, True
+            self._host.bring(segments, revision, look=look, seen=None if look else seen)
 
         async with self._busy:
             if self._told:

@@ -13,6 +13,7 @@ else ``tap`` and the first 11 characters of the id, as all of OpenStack calls it
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 ALIAS: Final = "iface-id="
 """What the alias of a port's device begins with; the port's id follows (Open vSwitch's word for it)."""
+
+
+_vtep = lru_cache(maxsize=1 << 12)(IPv4Address)
+"""It is asked for each port there is, each time."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +93,7 @@ class _Host:
                 self._attach(segment.id, port)
             else:
                 addresses = port.addresses
-                remote = IPv4Address(port.vtep)
+                remote = _vtep(port.vtep)
                 if remote != self._local:
                     remotes.add(remote)
                     self._place(segment.id, port.mac_address, remote=remote)
@@ -130,7 +135,12 @@ def sources(port: LocalPort) -> tuple[Source, ...] | None:
         return None
     pairs = [(port.mac_address, fixed.ip_address) for fixed in port.fixed_ips]
     pairs += [(pair.mac_address, pair.ip_address) for pair in port.allowed_address_pairs]
-    macs = {port.mac_address, *(mac for mac, _ in pairs)}
+    return _allowed(port.mac_address, tuple(pairs))
+
+
+@lru_cache(maxsize=1 << 14)
+def _allowed(own: str, pairs: tuple[tuple[str, str], ...]) -> tuple[Source, ...]:
+    macs = {own, *(mac for mac, _ in pairs)}
     allowed = {Source(mac, str(ip_network(prefix))) for mac, prefix in pairs}
     return tuple(sorted(allowed | {Source(mac, f"{link_local(mac)}/128") for mac in macs}))
 

@@ -23,6 +23,7 @@ fails with StoreError, and may be written all the same.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -43,8 +44,8 @@ ROOT = b"/vxnet/"
 MOST_WRITES = 127
 """etcd's --max-txn-ops is 128, for each of compare and success; one is the key above."""
 
-PAGE = 2000
-"""How many keys are read at a time."""
+PAGE = 5000
+"""How many keys are read at a time. etcd counts all that are left for each page, so small ones take longer."""
 
 
 class EtcdStore(Store):
@@ -56,6 +57,8 @@ class EtcdStore(Store):
         """Know where they are."""
         self.url = f"etcd://{','.join(members)}"
         self._client = EtcdClient(self.url, members)
+        self._asking = asyncio.Lock()
+        self._next: asyncio.Task[int] | None = None
         self._newest = 0
         """The highest revision that was seen."""
 
@@ -69,9 +72,10 @@ class EtcdStore(Store):
                     raise
 
     async def revision(self) -> int:
-        """See `Store.revision`."""
-        found = await self._stamp()
-        return found.mod_revision
+        """See `Store.revision`. All who ask while a question is under way get the answer of the next one."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask_next())
+        return await asyncio.shield(self._next)
 
     async def commit(self, transaction: Transaction) -> int | None:
         """See `Store.commit`."""
@@ -148,6 +152,11 @@ class EtcdStore(Store):
                 first = page.kvs[-1].key + b"\0"
         self._saw(revision)
         return revision, items
+
+    async def _ask_next(self) -> int:
+        async with self._asking:
+            self._next = None  # who asks from now on may know of a commit that this answer does not
+            return (await self._stamp()).mod_revision
 
     async def _stamp(self, at: int = 0) -> KeyValue:
         """Return what the last commit has left, now or at a revision; with revision 0, if there was none."""

@@ -40,7 +40,7 @@ ASKED = st.builds(
 
 
 # function_scoped_fixture: each example has keys of its own, behind a prefix, in the one store.
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=st.lists(ASKED, min_size=1, max_size=12))
 def test_like_a_dict(url: str, asked: list[Asked]) -> None:
     """The revision of each key, every answer, what stands, and what those who follow put together: all as in a dict."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -16,6 +17,7 @@ from bench import machine
 from bench.bpf import BUILD
 from bench.cluster.creating import creating
 from bench.cluster.memory import memory
+from bench.cluster.page import filled, measured_on
 from bench.cluster.ping import pings
 from bench.cluster.results import Report
 from bench.cluster.spreading import CONCERNED, spreading
@@ -53,6 +55,7 @@ def main(
     pinged: Annotated[int, typer.Option(min=1, help="Ports that are created and pinged.")] = 200,
     hosts: Annotated[int, typer.Option(min=max(CONCERNED), help="Agents that listen.")] = max(CONCERNED),
     changes: Annotated[int, typer.Option(min=1, help="Changes that spread, of each kind.")] = 100,
+    page: Annotated[str, typer.Option(metavar="FILE", help="A page to put the tables into.")] = "",
 ) -> None:
     """What a cluster costs: requests, time to the first ping, changes that spread, memory; on this machine (root)."""
     wanted, kinds = _chosen(parts, PARTS, "--parts"), _chosen(stores, STORES, "--stores")
@@ -67,9 +70,12 @@ def main(
     except VxnetError as error:
         print(f"bench: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
+    figures = f"{measured_on(found.machine)}\n\n{markdown(tables(found))}\n"
     BUILD.mkdir(exist_ok=True)
     (BUILD / "bench-cluster.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
-    (BUILD / "bench-cluster.md").write_text(f"{markdown(tables(found))}\n")
+    (BUILD / "bench-cluster.md").write_text(figures)
+    if page:
+        Path(page).write_text(filled(Path(page).read_text(), figures))
     console.print("build/bench-cluster.json, build/bench-cluster.md")
 
 

@@ -16,6 +16,7 @@ import json
 import signal
 import sys
 from contextlib import ExitStack
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 CONTROL = "192.168.146.10"
 FIRST_HOST = 131
+UNUSED = IPv4Address("198.18.0.0")
+"""Where addresses of machines begin that nobody uses (RFC 2544)."""
+
 OPENSTACK = Path(sys.prefix) / "openstack" / "bin" / "openstack"
 """The client, in an environment of its own (scripts/setup)."""
 
@@ -148,7 +152,7 @@ class Cloud:
 
     def machine(self, name: str) -> Node:
         """Return a namespace with nothing in it, which is there until the lab goes."""
-        return self.lab.host(name, f"198.18.0.{len(list(self.lab))}/32")
+        return self.lab.host(name, f"{UNUSED + len(list(self.lab))}/32")
 
     def user(self, name: str, project: str, role: str = "member") -> None:
         """Add a user, whose password is PASSWORD."""

@@ -22,6 +22,7 @@ IFINFOMSG = 16
 """Bytes of the fixed part of a link's messages."""
 
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_MESSAGE, _ATTRIBUTE = struct.Struct("=IH"), struct.Struct("=HH")
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -31,10 +32,11 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield kind and value of each attribute."""
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("=HH", data)
-        yield kind & 0x3FFF, data[4:length]
-        data = data[length + (-length % 4) :]
+    at, last = 0, len(data) - _ATTRIBUTE.size
+    while at <= last:
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
+        yield kind & 0x3FFF, data[at + 4 : at + length]
+        at += length + (-length % 4)
 
 
 def talk(message: int, flags: int, body: bytes, what: str, cures: Mapping[int, str] = {}) -> Iterator[bytes]:
@@ -47,11 +49,11 @@ def talk(message: int, flags: int, body: bytes, what: str, cures: Mapping[int, s
         netlink.bind((0, 0))
         netlink.send(struct.pack("=IHHII", 16 + len(body), message, NLM_F_REQUEST | flags, 1, 0) + body)
         while True:
-            data = netlink.recv(1 << 20)
-            while data:
-                length, kind = struct.unpack_from("=IH", data)
-                payload = data[16:length]
-                data = data[length + (-length % 4) :]
+            data, at = netlink.recv(1 << 20), 0
+            while at < len(data):
+                length, kind = _MESSAGE.unpack_from(data, at)
+                payload = data[at + 16 : at + length]
+                at += length + (-length % 4)
                 if kind == _NLMSG_DONE:
                     return
                 if kind == _NLMSG_ERROR:

@@ -100,7 +100,10 @@ class ApiServer:
     def cluster(self, *words: str, stdin: str = "") -> str:
         """Run `vxnet cluster ...` on its store, and return what that prints. LabError if it fails."""
         command = (*vxnet(), "cluster", *words, "--store", self.store)
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        if self._node:  # where the store is
+            done = self._node.run(*command, input=stdin, check=False)
+        else:
+            done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if done.returncode:
             raise LabError(f"vxnet cluster {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout.strip()

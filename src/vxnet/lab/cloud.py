@@ -13,6 +13,7 @@ Everything goes through what people use: the server's HTTP, `vxnet cluster`, `vx
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -24,18 +25,22 @@ import httpx
 
 from vxnet.errors import LabError
 from vxnet.lab.apiserver import ApiServer
+from vxnet.lab.etcd import Etcd
 from vxnet.lab.vswitch import vxnet
 from vxnet.lab.wait import wait_until
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from vxnet.lab.lab import Lab
     from vxnet.lab.node import Node
 
 CONTROL = "192.168.146.10"
+PORT = 9696
+"""Of the first server; the others have the next ones."""
+
 FIRST_HOST = 131
 UNUSED = IPv4Address("198.18.0.0")
 """Where addresses of machines begin that nobody uses (RFC 2544)."""
@@ -50,14 +55,17 @@ PATIENCE = 30.0
 class AgentHost:
     """One host: its node, its agent as a process, and its run directory in ``folder``."""
 
-    def __init__(self, node: Node, folder: Path, token: str, servers: str) -> None:
+    def __init__(
+        self, node: Node, folder: Path, token: str, servers: str, env: Mapping[str, str] | None = None
+    ) -> None:
         self.node = node
         self.name = node.name
         self.run_dir = folder / node.name
         self._servers = servers
+        self._env = os.environ | (env or {})
         self._token = folder / f"{node.name}.token"
-        self._token.write_text(f"{token}\n")
-        self._token.chmod(0o600)
+        self._token.touch(0o600)
+        self.use(token)
         self._log = folder / f"{node.name}.log"
         self._process: subprocess.Popen[str] | None = None
 
@@ -74,8 +82,13 @@ class AgentHost:
                 str(self.run_dir),
                 stdout=log,
                 stderr=log,
+                env=self._env,
             )
         return self
+
+    def use(self, token: str) -> None:
+        """Put a token into its file; an agent that is refused reads it anew."""
+        self._token.write_text(f"{token}\n")
 
     @property
     def pid(self) -> int:
@@ -110,32 +123,57 @@ class AgentHost:
 class Cloud:
     """A cluster of ``hosts`` hosts in ``lab``, with its files in ``folder``; used as a context manager.
 
-    ``store`` is a URL; a SQLite file in ``folder`` unless given. ``arguments`` are more of `vxnet server`. There is an
-    administrator, "admin".
+    ``store`` is a URL; a SQLite file in ``folder`` unless given, or, with more than one of ``servers``, an etcd of
+    three members on the control host. ``arguments`` are more of `vxnet server`, ``env`` more of what all processes are
+    started with, and ``way`` the URL at which agents find the servers, if not straight. There is an administrator,
+    "admin".
     """
 
     def __init__(
-        self, lab: Lab, folder: Path, hosts: int = 3, *, store: str = "", arguments: tuple[str, ...] = ()
+        self,
+        lab: Lab,
+        folder: Path,
+        hosts: int = 3,
+        *,
+        store: str = "",
+        servers: int = 1,
+        arguments: tuple[str, ...] = (),
+        env: Mapping[str, str] | None = None,
+        way: str = "",
     ) -> None:
-        """Build the lab; nothing runs yet."""
+        """Build the lab; of what runs in it, only an etcd does yet."""
         self.lab = lab
         self.folder = folder
         self.control = lab.host("control", f"{CONTROL}/24")
         nodes = [lab.host(f"h{n + 1}", f"192.168.146.{FIRST_HOST + n}/24") for n in range(hosts)]
         lab.switch("fabric", self.control, *nodes)
-        self.store = store or f"sqlite://{folder}/cluster.db"
-        self.server = ApiServer(folder, self.store, *arguments, listen=f"{CONTROL}:9696", node=self.control)
-        self._nodes = nodes
         self._stack = ExitStack()
+        self._etcd: Etcd | None = None
+        if servers > 1:
+            self._etcd = self._stack.enter_context(Etcd(folder / "etcd", 3, self.control))
+            self.store = self._etcd.url
+        else:
+            self.store = store or f"sqlite://{folder}/cluster.db"
+        places = [f"{CONTROL}:{PORT + n}" for n in range(servers)]
+        self.servers = [
+            ApiServer(folder, self.store, *arguments, name=f"server{n or ''}", listen=at, node=self.control, env=env)
+            for n, at in enumerate(places)
+        ]
+        self.server = self.servers[0]
+        """The one that is asked."""
+        self._way = way or ",".join(f"http://{place}" for place in places)
+        self._env = env
+        self._nodes = nodes
         self.hosts: dict[str, AgentHost] = {}
 
     def __enter__(self) -> Self:
         try:
             self.server.add_user("admin", "admin", "admin", PASSWORD)
-            self._stack.enter_context(self.server)
+            for server in self.servers:
+                self._stack.enter_context(server)
             for node in self._nodes:
                 token = self.server.agent_token(node.name)
-                self.hosts[node.name] = AgentHost(node, self.folder, token, self.server.url).start()
+                self.hosts[node.name] = AgentHost(node, self.folder, token, self._way, self._env).start()
             for host in self.hosts.values():
                 self._stack.callback(host.stop)
             self.wait(lambda: self._alive() == len(self._nodes), "every agent to be alive")
@@ -149,6 +187,18 @@ class Cloud:
 
     def _alive(self) -> int:
         return sum(agent["alive"] for agent in self.get("/v2.0/agents")["agents"])
+
+    @property
+    def etcd(self) -> Etcd:
+        """The store of several servers. LabError if there is one server."""
+        if self._etcd is None:
+            raise LabError("this cloud has one server, and no etcd")
+        return self._etcd
+
+    def listening(self) -> set[str]:
+        """Return the hosts whose agents listen, at any of the servers."""
+        ways = [self._fine(self.ask("POST", "/cluster/v1/audit", at=server)) for server in self.servers]
+        return {host for way in ways for host in way["answers"]}
 
     def machine(self, name: str) -> Node:
         """Return a namespace with nothing in it, which is there until the lab goes."""
@@ -170,12 +220,13 @@ class Cloud:
             return done
         return json.loads(done.stdout) if shows else done.stdout
 
-    def ask(self, method: str, path: str, body: object = None, user: str = "admin") -> httpx.Response:
-        """Send one request to the server, from the control host."""
+    def ask(
+        self, method: str, path: str, body: object = None, user: str = "admin", at: ApiServer | None = None
+    ) -> httpx.Response:
+        """Send one request to the server, or to another one, from the control host."""
+        url = f"{(at or self.server).url}{path}"
         with self.control.enter():
-            return httpx.request(
-                method, f"{self.server.url}{path}", json=body, auth=(user, PASSWORD), timeout=PATIENCE, trust_env=False
-            )
+            return httpx.request(method, url, json=body, auth=(user, PASSWORD), timeout=PATIENCE, trust_env=False)
 
     def get(self, path: str, user: str = "admin") -> Any:  # noqa: ANN401  (JSON)
         """Return what a GET answers. LabError unless it is fine."""

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real etcd on this machine's loopback, of one member or of three, which can be killed, stopped and started again.
+"""A real etcd, of one member or of three, which can be killed, stopped and started again.
+
+It is on the loopback of this machine, or of a host of a lab.
 
 FOLDER/m0.etcd  FOLDER/m0.log      http://127.0.0.1:PORT for clients, another port for the other members
 FOLDER/m1.etcd  ...
@@ -11,7 +13,7 @@ import os
 import signal
 import socket
 import subprocess
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -20,8 +22,11 @@ from vxnet.errors import HostError, LabError
 from vxnet.lab.wait import wait_until
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
+
+    from vxnet.lab.node import Node
 
 PATIENCE = 30.0
 """Seconds a member may take until it serves."""
@@ -33,14 +38,18 @@ HEARTBEAT, ELECTION = 50, 500
 class Etcd:
     """``members`` processes of etcd, with their files in ``folder``; they serve when this returns.
 
+    With ``node`` they are there, and nobody elsewhere reaches them.
+
     HostError where etcd is not installed, LabError, with the end of a log, if a member does not come up.
     """
 
-    def __init__(self, folder: Path, members: int = 1) -> None:
+    def __init__(self, folder: Path, members: int = 1, node: Node | None = None) -> None:
         """Start them all."""
         self.folder = folder
+        self._node = node
         folder.mkdir(parents=True, exist_ok=True)
-        ports = _free_ports(2 * members)
+        with self._there():
+            ports = _free_ports(2 * members)
         self._clients = [f"127.0.0.1:{port}" for port in ports[:members]]
         self._peers = [f"http://127.0.0.1:{port}" for port in ports[members:]]
         self._running: dict[int, subprocess.Popen[bytes]] = {}
@@ -88,7 +97,8 @@ class Etcd:
         # A zero byte is the lowest key; as the end of a range it means that there is none.
         everything = {"key": "AA==", "range_end": "AA=="}
         url = f"http://{self._clients[0]}/v3/kv/deleterange"
-        httpx.post(url, json=everything, trust_env=False, timeout=PATIENCE).raise_for_status()
+        with self._there():
+            httpx.post(url, json=everything, trust_env=False, timeout=PATIENCE).raise_for_status()
 
     def log(self, member: int) -> str:
         """What a member has written."""
@@ -105,6 +115,9 @@ class Etcd:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def _there(self) -> AbstractContextManager[None]:
+        return self._node.enter() if self._node else nullcontext()
+
     def _start(self, member: int) -> None:
         client, peer = f"http://{self._clients[member]}", self._peers[member]
         cluster = ",".join(f"m{number}={url}" for number, url in enumerate(self._peers))
@@ -119,7 +132,8 @@ class Etcd:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
         with (self.folder / f"m{member}.log").open("ab") as log:
             try:
-                self._running[member] = subprocess.Popen(words, stdout=log, stderr=log, env=clean)
+                with self._there():
+                    self._running[member] = subprocess.Popen(words, stdout=log, stderr=log, env=clean)
             except FileNotFoundError as error:
                 raise HostError("etcd is not installed; apt install etcd-server") from error
 
@@ -128,7 +142,8 @@ class Etcd:
             if (code := self._running[member].poll()) is not None:
                 raise LabError(f"etcd m{member} ended with {code}: {self.log(member).strip()[-1000:]}")
             try:
-                return httpx.get(f"http://{self._clients[member]}/health", trust_env=False, timeout=5).is_success
+                with self._there():
+                    return httpx.get(f"http://{self._clients[member]}/health", trust_env=False, timeout=5).is_success
             except httpx.TransportError:
                 return False
 
@@ -139,7 +154,8 @@ class Etcd:
         for member in self._running:
             try:
                 url = f"http://{self._clients[member]}/v3/maintenance/status"
-                status = httpx.post(url, json={}, trust_env=False, timeout=1).json()
+                with self._there():
+                    status = httpx.post(url, json={}, trust_env=False, timeout=1).json()
             except httpx.TransportError:
                 continue
             if status.get("leader") == status.get("header", {}).get("member_id"):

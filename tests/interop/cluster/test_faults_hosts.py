@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server and agents that die and come back, while machines talk: what was answered stands, and all agree again."""
+"""Agents that die, lose their token and come back, while machines talk: hosts go on, and all agree again."""
 
 from __future__ import annotations
 
 import signal
-import threading
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
+from tests.support.talking import ADDRESSES, BACK, all_agree, bound, knows, port_of, statuses, talk, unbroken
 from vxnet.errors import LabError
 from vxnet.lab import Lab
-from vxnet.lab.cloud import PASSWORD, Cloud
+from vxnet.lab.cloud import Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,90 +19,60 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Build a cloud of two hosts, and a network with a machine on each."""
+    """Build a cloud of two hosts that talk."""
     with Lab.unique("faults") as lab, Cloud(lab, tmp_path_factory.mktemp("cloud"), 2) as cloud:
-        network = cloud.post("/v2.0/networks", {"network": {"name": "blue"}})["network"]["id"]
-        cloud.post("/v2.0/subnets", {"subnet": {"network_id": network, "ip_version": 4, "cidr": "10.0.0.0/24"}})
-        for host, address in (("h1", "10.0.0.11"), ("h2", "10.0.0.12")):
-            body = {
-                "network_id": network,
-                "name": f"at-{host}",
-                "binding:host_id": host,
-                "fixed_ips": [{"ip_address": address}],
-            }
-            port = cloud.post("/v2.0/ports", {"port": body})["port"]["id"]
-            cloud.wait(lambda h=host, p=port: p in cloud.hosts[h].vxnet("port", "list").stdout, "the host to know")  # type: ignore[misc]
-            cloud.hosts[host].plug(port, cloud.machine(f"m{host}"))
+        talk(cloud)
         yield cloud
 
 
-def ports(cloud: Cloud) -> dict[str, str]:
-    """Return the status of each port by its name."""
-    return {port["name"]: port["status"] for port in cloud.get("/v2.0/ports")["ports"]}
-
-
-def reaches(cloud: Cloud) -> bool:
-    """Tell whether the machines reach each other."""
-    return bool(cloud.lab["mh1"].ping("10.0.0.12", count=3))
-
-
-def test_a_server_killed_while_it_creates(cloud: Cloud) -> None:
-    """kill -9 between and inside of creates: what was answered is there, and nothing else is half there."""
-    answered: list[str] = []
-    over = threading.Event()
-
-    def create() -> None:
-        with cloud.control.enter(), httpx.Client(auth=("admin", PASSWORD), trust_env=False) as client:
-            while not over.is_set():
-                try:
-                    answer = client.post(f"{cloud.server.url}/v2.0/networks", json={"network": {"name": "many"}})
-                except httpx.HTTPError:
-                    continue
-                answered.append(answer.json()["network"]["id"])
-
-    worker = threading.Thread(target=create)
-    worker.start()
-    try:
-        for n in range(1, 4):
-            cloud.wait(lambda n=n: len(answered) > 20 * n, "networks to be created")  # type: ignore[misc]
-            cloud.server.kill()
-            assert reaches(cloud)
-            cloud.server.start()
-    finally:
-        over.set()
-        worker.join()
-    there = {network["id"] for network in cloud.get("/v2.0/networks")["networks"]}
-    assert set(answered) <= there
-    cloud.wait(lambda: set(ports(cloud).values()) == {"ACTIVE"}, "the agents to come back")
-    assert "all hold the same" in cloud.check()
+def alive(cloud: Cloud) -> dict[str, bool]:
+    """Return which agents are."""
+    return {agent["host"]: agent["alive"] for agent in cloud.get("/v2.0/agents")["agents"]}
 
 
 def test_an_agent_is_away(cloud: Cloud) -> None:
     """Its port is DOWN and its row not alive within 30 s, while it forwards; back again, it is ACTIVE by itself."""
     host = cloud.hosts["h2"]
-    host.stop(signal.SIGKILL)
-    cloud.wait(lambda: ports(cloud) == {"at-h1": "ACTIVE", "at-h2": "DOWN"}, "the port to be DOWN", timeout=30)
-    alive = {agent["host"]: agent["alive"] for agent in cloud.get("/v2.0/agents")["agents"]}
-    assert alive == {"h1": True, "h2": False}
-    assert reaches(cloud)
-    # What changes meanwhile waits for it.
-    changed = cloud.put(f"/v2.0/ports/{_id(cloud, 'at-h1')}", {"port": {"name": "renamed"}})["port"]["name"]
-    assert changed == "renamed"
-    host.start()
-    cloud.wait(lambda: ports(cloud) == {"renamed": "ACTIVE", "at-h2": "ACTIVE"}, "the agent to come back")
-    cloud.put(f"/v2.0/ports/{_id(cloud, 'renamed')}", {"port": {"name": "at-h1"}})
-    assert "all hold the same" in cloud.check()
+    with unbroken(cloud):
+        host.stop(signal.SIGKILL)
+        cloud.wait(lambda: statuses(cloud) == {"at-h1": "ACTIVE", "at-h2": "DOWN"}, "the port to be DOWN", timeout=30)
+        assert alive(cloud) == {"h1": True, "h2": False}
+        # What is decided meanwhile waits for it: a port that it has to make, and another address.
+        network = cloud.get("/v2.0/networks?name=blue")["networks"][0]["id"]
+        port = bound(cloud, network, "meanwhile", "h2")
+        host.start()
+        cloud.wait(lambda: alive(cloud) == {"h1": True, "h2": True}, "the agent to be alive", BACK)
+        knows(cloud, "h2", port)
+        all_agree(cloud)
+    assert cloud.ask("DELETE", f"/v2.0/ports/{port}").status_code == 204
 
 
-def test_the_way_to_the_server_is_cut(cloud: Cloud) -> None:
-    """With the server's link down the hosts go on, and what was decided meanwhile arrives once it is back."""
-    cloud.control.ip("link", "set", "eth0", "down")
-    assert reaches(cloud)
-    name = _in_control(cloud)
-    cloud.control.ip("link", "set", "eth0", "up")
-    cloud.wait(lambda: name in cloud.hosts["h1"].vxnet("port", "list").stdout, "the change to arrive", timeout=60)
-    assert "all hold the same" in cloud.check()
-    cloud.wait(lambda: cloud.ask("DELETE", f"/v2.0/ports/{_id(cloud, name)}").status_code == 204, "the port to go")
+def test_an_agent_is_killed_while_ports_come_and_go(cloud: Cloud) -> None:
+    """kill -9 in the middle of changes: the next one finds what the kernel has, and what is not so any more goes."""
+    host = cloud.hosts["h1"]
+    network = cloud.get("/v2.0/networks?name=blue")["networks"][0]["id"]
+    made: list[str] = []
+    with unbroken(cloud):
+        for n in range(3):
+            made += [bound(cloud, network, f"n{n}{at}", at) for at in ADDRESSES]
+            host.stop(signal.SIGKILL)
+            assert cloud.ask("DELETE", f"/v2.0/ports/{made.pop(0)}").status_code == 204
+            host.start()
+        all_agree(cloud)
+    for port in made:
+        assert cloud.ask("DELETE", f"/v2.0/ports/{port}").status_code == 204
+
+
+def test_a_token_is_revoked(cloud: Cloud) -> None:
+    """A host whose token is deleted is told nothing more, and goes on; with a new one in its file it comes back."""
+    host = cloud.hosts["h2"]
+    with unbroken(cloud):
+        cloud.server.cluster("agent-token", "h2", "--revoke")
+        cloud.wait(lambda: cloud.listening() == {"h1"}, "the stream to end")
+        cloud.wait(lambda: "401: " in host.log(), "the agent to be refused")
+        cloud.put(f"/v2.0/ports/{port_of(cloud, 'h2')}", {"port": {"description": "unheard"}})
+        host.use(cloud.server.agent_token("h2"))
+        all_agree(cloud)
 
 
 def test_what_differs_is_found(cloud: Cloud) -> None:
@@ -113,17 +82,4 @@ def test_what_differs_is_found(cloud: Cloud) -> None:
     with pytest.raises(LabError, match="host h1: its agent does not answer"):
         cloud.check()
     host.start()
-    cloud.wait(lambda: set(ports(cloud).values()) == {"ACTIVE"}, "the agent to come back")
-    assert "all hold the same" in cloud.check()
-
-
-def _id(cloud: Cloud, name: str) -> str:
-    return next(str(port["id"]) for port in cloud.get("/v2.0/ports")["ports"] if port["name"] == name)
-
-
-def _in_control(cloud: Cloud) -> str:
-    """Create a port at h1 from the control host itself, which reaches the server with its link down."""
-    network = cloud.get("/v2.0/networks?name=blue")["networks"][0]["id"]
-    body = {"network_id": network, "name": "meanwhile", "binding:host_id": "h1"}
-    made: str = cloud.post("/v2.0/ports", {"port": body})["port"]["name"]
-    return made
+    all_agree(cloud)

@@ -17,7 +17,7 @@ from vxnet.cluster.commands.act import Act
 from vxnet.cluster.commands.addresses import Wish, eui64
 from vxnet.cluster.commands.errors import RefusedError
 from vxnet.cluster.keys import KINDS, claims_of
-from vxnet.cluster.records import AddressPair, FixedIp, Network, Pool, Port, Quota, Subnet
+from vxnet.cluster.records import AddressPair, FixedIp, Network, Pool, Port, PortState, Quota, Subnet
 from vxnet.cluster.replica import Replica
 from vxnet.cluster.writing import Decision, transaction
 from vxnet.store.base import Batch, Change
@@ -214,6 +214,17 @@ def test_a_mac_changes_only_at_no_host(desk: Desk) -> None:
     desk.check()
 
 
+def test_what_a_host_said_is_forgotten_when_a_port_leaves_it(desk: Desk) -> None:
+    """A port that comes back to a host is not taken to forward there until the host says so again."""
+    port = desk.port(desk.network(), **{"binding:host_id": "h1"})
+    desk.commit(transaction(desk.replica, put=[PortState(port.id, "h1", active=True)]))
+    desk.do(ports.update, port.id, {"name": "p"})
+    assert desk.replica.port_states.get(port.id)
+    desk.do(ports.update, port.id, {"binding:host_id": "h2"})
+    desk.do(ports.update, port.id, {"binding:host_id": "h1"})
+    assert desk.replica.port_states.get(port.id) is None
+
+
 def test_pairs_have_the_ports_mac(desk: Desk) -> None:
     """An address pair without a MAC has the port's; with security off there can be none."""
     port = desk.port(desk.network(), mac_address="fa:16:3e:00:00:01")
@@ -324,6 +335,11 @@ def test_a_transaction_that_is_too_long(desk: Desk) -> None:
     """More than the store takes at once is refused before it is asked."""
     refused("BadRequest", desk, networks.create, [{}] * 6, most_writes=10)
     desk.do(networks.create, [{}] * 5, most_writes=10)
+    network = desk.network()
+    for number in range(5):
+        desk.subnet(network, f"10.{number}.0.0/24")
+    with pytest.raises(RefusedError, match="take away what belongs to it first"):
+        networks.delete(desk.replica, desk.act(most_writes=10), network.id)
 
 
 # ---- all of it ----

@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 
 from vxnet.server.api.answers import error
 
@@ -45,6 +46,8 @@ class Guarded:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            log.debug("%s %s: the client hung up", scope.get("method"), scope.get("path"))
         except Exception:
             log.exception("%s %s", scope.get("method"), scope.get("path"))
             if begun:

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import socket
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
-from tests.support.neutron import NOBODY, error
+from tests.support.neutron import NOBODY, error, make, network
+from vxnet.lab.wait import wait_until
+from vxnet.server.api.answers import MOST_LEVELS
 
 if TYPE_CHECKING:
-    import httpx
+    from tests.support.apiserver import ApiServer
 
 
 BAD_BODIES: dict[str, tuple[bytes, int]] = {
@@ -19,6 +24,7 @@ BAD_BODIES: dict[str, tuple[bytes, int]] = {
     "not UTF-8": (b'{"network": {"name": "\xff"}}', 400),
     "half a surrogate": (rb'{"network": {"name": "\ud800"}}', 400),
     "deep": (b"[" * 100_000, 400),
+    "deep, but not too deep for a parser": (b'{"network": {"name": ' + b"[" * 940 + b"]" * 940 + b"}}", 400),
     "a list": (b"[]", 400),
     "no network": (b"{}", 400),
     "something beside": (b'{"network": {}, "more": 1}', 400),
@@ -62,6 +68,34 @@ def test_a_long_body_in_pieces(root: httpx.Client) -> None:
     assert error(answer) == (413, "HTTPRequestEntityTooLarge")
 
 
+def test_a_deep_profile(root: httpx.Client) -> None:
+    """What is kept is no deeper than all who read it later can follow."""
+    path = f"/v2.0/ports/{make(root, 'port', network_id=network(root))['id']}"
+
+    def profile(levels: int) -> httpx.Response:
+        deep: dict[str, Any] = {}
+        for _ in range(levels - 3):
+            deep = {"a": deep}
+        return root.put(path, json={"port": {"binding:profile": deep}})
+
+    assert profile(MOST_LEVELS).status_code == 200
+    assert error(profile(MOST_LEVELS + 1)) == (400, "HTTPBadRequest")
+
+
+def test_a_client_that_hangs_up(server: ApiServer, root: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    """A client that is gone before its request is whole is no failure of the server's; nothing is made."""
+    caplog.set_level(logging.DEBUG, "vxnet-server")
+    name = "half a request"
+    body = f'{{"network": {{"name": "{name}"}}}}'
+    url = httpx.URL(server.url)
+    with socket.create_connection((url.host, url.port)) as connection:
+        head = f"POST /v2.0/networks HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {server.tokens['root']}\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body) + 1}\r\n\r\n{body}".encode())
+    wait_until(lambda: "hung up" in caplog.text)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert root.get("/v2.0/networks", params={"name": name}).json() == {"networks": []}
+
+
 def test_other_media_types(root: httpx.Client) -> None:
     """A form is not JSON: 415."""
     answer = root.post("/v2.0/networks", data={"network": "x"})
@@ -96,6 +130,7 @@ def test_a_method_that_is_not_there(root: httpx.Client) -> None:
         ("GET", "/v2.0/networks?admin_state_up=maybe", 400, "HTTPBadRequest"),
         ("GET", f"/v2.0/networks?marker={NOBODY}", 404, "NetworkNotFound"),
         ("GET", "/v2.0/ports?fixed_ips=nonsense", 400, "HTTPBadRequest"),
+        ("GET", "/v2.0/networks?mtu=much", 400, "HTTPBadRequest"),
     ],
 )
 def test_bad_paths_and_parameters(root: httpx.Client, method: str, path: str, status: int, kind: str) -> None:

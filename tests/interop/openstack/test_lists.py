@@ -56,6 +56,21 @@ def test_filters(alice: httpx.Client) -> None:
     assert one.keys() == {"id", "name"}
 
 
+def test_filters_that_find_what_has_none(alice: httpx.Client) -> None:
+    """An empty text finds what has none; a number that nothing can have finds nothing."""
+    of = network(alice)
+    subnet(alice, of)
+    bare = subnet(alice, of, "10.1.0.0/24", gateway_ip=None)
+
+    def found(**query: Any) -> list[str]:
+        query |= {"network_id": of}
+        return [one["id"] for one in alice.get("/v2.0/subnets", params=query).raise_for_status().json()["subnets"]]
+
+    assert found(gateway_ip="") == [bare]
+    assert len(found(name="")) == 2
+    assert alice.get("/v2.0/networks", params={"mtu": "99999"}).json() == {"networks": []}
+
+
 def test_ports_by_address(alice: httpx.Client) -> None:
     """fixed_ips finds ports by subnet and by address."""
     of = network(alice)
@@ -109,7 +124,8 @@ def test_tags(alice: httpx.Client) -> None:
     assert error(alice.get(path + "/a")) == (404, "TagNotFound")
     assert alice.get(path).json() == {"tags": ["b", "c/d", "e"]}
     assert alice.delete(path).status_code == 204
-    for tags in (["x" * 256], [1], "x", ["x", "x"], [str(n) for n in range(51)]):
+    assert alice.put(path + "/").status_code == 400
+    for tags in (["x" * 256], [""], [1], "x", ["x", "x"], [str(n) for n in range(51)]):
         assert alice.put(path, json={"tags": tags}).status_code == 400
     assert alice.get(path).json() == {"tags": []}
 

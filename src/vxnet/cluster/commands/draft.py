@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from vxnet.cluster.commands.errors import over_quota, too_many
+from vxnet.cluster.commands.errors import over_quota, too_much_at_once
 from vxnet.cluster.keys import Kept, key_of
 from vxnet.cluster.records import Network, Port, Subnet
 from vxnet.cluster.writing import Decision, transaction
@@ -119,6 +119,5 @@ class Draft:
         )
         needed = max(len(written.writes), len(written.unchanged) + len(written.empty))
         if needed > self.act.most_writes:
-            fit = self.act.most_writes * things // needed
-            raise too_many(f"{things} at once are more than the store takes in one transaction; about {fit} fit", fit)
+            raise too_much_at_once(things, needed, self.act.most_writes)
         return Decision(written, result)

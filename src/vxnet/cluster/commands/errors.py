@@ -58,6 +58,15 @@ def too_many(what: str, limit: int) -> RefusedError:
     return RefusedError(400, "BadRequest", f"{what}: {limit} at the most")
 
 
+def too_much_at_once(things: int, needed: int, most: int) -> RefusedError:
+    """Return the error for so many things that need more keys than the ``most`` that the store writes at once."""
+    if fit := most * things // needed:
+        cure = f"about {fit} fit"
+    else:
+        cure = f"it takes {needed} keys, {most} fit: take away what belongs to it first"
+    return RefusedError(400, "BadRequest", f"{things} at once is more than the store takes in one transaction; {cure}")
+
+
 def duplicate_pair(pair: str) -> RefusedError:
     """Return the error for an address pair that is there twice."""
     return RefusedError(400, "DuplicateAddressPairInRequest", f"allowed_address_pairs: {pair} is there twice")

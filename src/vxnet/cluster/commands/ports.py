@@ -110,6 +110,8 @@ def update(replica: Replica, act: Act, name: str, values: dict[str, Any]) -> Dec
         changes["allowed_address_pairs"] = _pairs(values["allowed_address_pairs"], mac)
     new = draft.change(old, **changes)
     _check_pairs(new)
+    if new.binding_host_id != old.binding_host_id:
+        _forget_state(draft, name)
     return draft.decision(new)
 
 
@@ -120,9 +122,14 @@ def delete(replica: Replica, act: Act, name: str) -> Decision[None]:
     act.expect(old)
     draft = Draft(replica, act)
     draft.delete(old)
-    if state := replica.port_states.get(name):
-        draft.delete(state)
+    _forget_state(draft, name)
     return draft.decision(None)
+
+
+def _forget_state(draft: Draft, name: str) -> None:
+    """Forget what a host said of a port: it says so again if it gets it back."""
+    if state := draft.replica.port_states.get(name):
+        draft.delete(state)
 
 
 def _check_foreign(caller: Caller, network: Network, values: dict[str, Any], rule: str) -> None:

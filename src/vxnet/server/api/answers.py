@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from starlette.responses import Response
@@ -16,8 +16,13 @@ from vxnet.cluster.commands.errors import RefusedError, bad_request
 from vxnet.store.base import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
+
+MOST_LEVELS: Final = 32
+"""How deep lists and objects of a body may be in one another; every way it takes from here on has room for that."""
 
 _KINDS = {
     400: "HTTPBadRequest",
@@ -83,6 +88,16 @@ async def body_of(request: Request) -> Any:  # noqa: ANN401
     if media_type != "application/json":
         raise RefusedError(415, _KINDS[415], f"The body is {media_type}: it must be application/json")
     try:
-        return msgspec.json.decode(raw)
+        body = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as malformed:
         raise bad_request(f"The body is no JSON: {malformed}") from None
+    level = _containers([body])
+    for _ in range(MOST_LEVELS):
+        level = _containers(inner for one in level for inner in (one.values() if isinstance(one, dict) else one))
+    if level:
+        raise bad_request(f"The body has lists and objects in one another, more than {MOST_LEVELS} deep")
+    return body
+
+
+def _containers(values: Iterable[Any]) -> list[Any]:
+    return [value for value in values if isinstance(value, dict | list)]

@@ -66,9 +66,11 @@ def _integer(value: Any, least: int, most: int) -> int:  # noqa: ANN401
     return value
 
 
-def _text(value: Any, longest: int) -> str:  # noqa: ANN401
+def _text(value: Any, longest: int, shortest: int = 0) -> str:  # noqa: ANN401
     if not isinstance(value, str):
         raise ValueError(f"'{value}' is not a valid string")  # noqa: TRY004
+    if len(value) < shortest:
+        raise ValueError("it is empty")
     if len(value) > longest:
         raise ValueError(f"it is longer than {longest} characters")
     if "\0" in value:
@@ -195,17 +197,18 @@ _STRING: Schema = {"type": "string"}
 _NULL: Schema = {"type": "null"}
 
 
-def text(longest: int = 255) -> Kind:
-    """Return the kind of texts of at most so many characters."""
-    schema = {"type": "string", "maxLength": longest}
-    return Kind(convert=partial(_text, longest=longest), schema=schema, shown=_STRING)
+def text(longest: int = 255, shortest: int = 0) -> Kind:
+    """Return the kind of texts of so many characters."""
+    schema = {"type": "string", "maxLength": longest} | ({"minLength": shortest} if shortest else {})
+    return Kind(convert=partial(_text, longest=longest, shortest=shortest), schema=schema, shown=_STRING)
 
 
 def number(least: int, most: int) -> Kind:
     """Return the kind of numbers from ``least`` to ``most``."""
     schema = {"anyOf": [{"type": "integer", "minimum": least, "maximum": most}, _TEXT_NUMBER]}
     convert = partial(_integer, least=least, most=most)
-    return Kind(convert=convert, schema=schema, shown={"type": "integer"}, of_text=convert)
+    any_number = partial(_integer, least=-(2**63), most=2**63)  # a filter may ask for what nothing can have
+    return Kind(convert=convert, schema=schema, shown={"type": "integer"}, of_text=any_number)
 
 
 _TEXT_NUMBER: Schema = {"type": "string", "pattern": "^-?[0-9]{1,10}$"}
@@ -218,12 +221,12 @@ def choice(*choices: str) -> Kind:
 
 
 def or_none(kind: Kind) -> Kind:
-    """Return the kind of values of another kind, or null."""
+    """Return the kind of values of another kind, or null; a filter asks for null by an empty text."""
     return Kind(
         convert=partial(_or_none, kind.convert),
         schema={"anyOf": [kind.schema, _NULL]},
         shown={"anyOf": [kind.shown, _NULL]},
-        of_text=kind.of_text,
+        of_text=lambda text: kind.of_text(text) if text else None,
     )
 
 
@@ -272,9 +275,17 @@ CIDR: Final = Kind(convert=cidr, schema=_STRING, shown=_STRING, of_text=cidr)
 MAC: Final = Kind(convert=mac, schema=_STRING, shown=_STRING, of_text=mac)
 OBJECT: Final = Kind(convert=_object, schema={"anyOf": [{"type": "object"}, _NULL]}, shown={"type": "object"})
 TIME: Final = Kind(convert=partial(_text, longest=40), schema=_STRING, shown={"type": "string", "format": "date-time"})
-TAG: Final = text(255)
-TEXTS: Final = Kind(
-    convert=partial(unique, convert=NAME.convert, longest=1000),
-    schema={"type": "array", "items": NAME.schema},
-    shown={"type": "array", "items": _STRING},
-)
+TAG: Final = text(shortest=1)
+
+
+def texts(item: Kind) -> Kind:
+    """Return the kind of lists of texts that are all different."""
+    return Kind(
+        convert=partial(unique, convert=item.convert, longest=1000),
+        schema={"type": "array", "items": item.schema},
+        shown={"type": "array", "items": _STRING},
+    )
+
+
+TEXTS: Final = texts(NAME)
+TAGS: Final = texts(TAG)

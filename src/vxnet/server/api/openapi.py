@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vxnet import __version__
 from vxnet.cluster.commands.quotas import RESOURCES
 from vxnet.server.api.agents import AGENT
-from vxnet.server.api.kinds import BOOLEAN, TEXTS, Schema, array, record
+from vxnet.server.api.kinds import BOOLEAN, TAGS, Schema, array, record
 from vxnet.server.api.networks import NETWORK
 from vxnet.server.api.ports import PORT
 from vxnet.server.api.quotas import LIMIT
@@ -201,8 +201,8 @@ def _once(name: str, about: str, schema: Schema) -> dict[str, Any]:
 def _tag_paths(resource: Resource) -> dict[str, Any]:
     name = resource.name
     path = f"/v2.0/{resource.plural}/{{id}}/tags"
-    shown = record(("tags",), tags=TEXTS.shown)
-    said = record(("tags",), tags=TEXTS.schema)
+    shown = record(("tags",), tags=TAGS.shown)
+    said = record(("tags",), tags=TAGS.schema)
     return {
         path: {
             "get": _operation(f"list_{name}_tags", f"A {name}'s tags.", _ok(shown), [_ID]),

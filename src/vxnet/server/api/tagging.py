@@ -14,14 +14,12 @@ from starlette.responses import Response
 from vxnet.cluster.commands import tags as commands
 from vxnet.cluster.commands.errors import bad_request, tag_not_found
 from vxnet.server.api.answers import answer, body_of
-from vxnet.server.api.kinds import TEXTS, text
+from vxnet.server.api.kinds import TAG, TAGS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from vxnet.server.api.handlers import Api
-
-_TAG = text(255)
 
 
 class Tagging:
@@ -83,7 +81,7 @@ def _tags(body: Any) -> tuple[str, ...]:  # noqa: ANN401  (it comes from outside
     if not isinstance(body, dict) or body.keys() != {"tags"} or not isinstance(body["tags"], list):
         raise bad_request("Invalid input for tags. Reason: the body is an object with a list of texts, 'tags'.")
     try:
-        tags: tuple[str, ...] = TEXTS.convert(body["tags"])
+        tags: tuple[str, ...] = TAGS.convert(body["tags"])
     except ValueError as error:
         raise bad_request(f"Invalid input for tags. Reason: {error}.") from None
     return tags
@@ -91,7 +89,7 @@ def _tags(body: Any) -> tuple[str, ...]:  # noqa: ANN401  (it comes from outside
 
 def _tag(tag: str) -> str:
     try:
-        text: str = _TAG.convert(tag)
+        text: str = TAG.convert(tag)
     except ValueError as error:
         raise bad_request(f"Invalid input for tags. Reason: {error}.") from None
     return text

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import httpx
 import uvicorn
 
+from vxnet.cluster.hub import Hub
 from vxnet.cluster.liveness import Liveness
 from vxnet.cluster.opened import opened
 from vxnet.cluster.records import Token, User
 from vxnet.cluster.secrets import hash_password, new_token, token_digest
 from vxnet.cluster.writing import Cluster, Decision, transaction
 from vxnet.lab.wait import wait_until
+from vxnet.server.agents import Agents
 from vxnet.server.app import create_app
+from vxnet.server.beats import Beats
 from vxnet.server.identity import Identity
 from vxnet.server.settings import Settings
 
@@ -103,7 +106,8 @@ class ApiServer:
             liveness = Liveness(cluster.replica)
             cluster.observe(liveness)
             with closing(Identity(lambda: cluster.replica, cluster.fresh)) as identity:
-                app = create_app(cluster, liveness, identity, self._settings)
+                agents = Agents(cluster, Hub(cluster.replica), Beats(cluster, liveness))
+                app = create_app(cluster, liveness, identity, self._settings, agents.routes())
                 config = uvicorn.Config(app, log_config=None, lifespan="off", http="h11", ws="none")
                 self._http = uvicorn.Server(config)
                 await self._http.serve([self._socket])

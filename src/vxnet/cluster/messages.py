@@ -16,11 +16,15 @@ others' what it takes to reach them. Whatever a message says replaces what was s
 
 from __future__ import annotations
 
-from typing import Any
+from ipaddress import IPv4Address
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from vxnet.cluster.records import AddressPair, Route
+
+LEAST_UNDERLAY_MTU: Final = 118
+"""Bytes: the smallest IPv4 packet that every link takes (RFC 791 section 3.2), and 50 of VXLAN around it."""
 
 
 class Subnet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -132,15 +136,19 @@ Message = Snapshot | SegmentPut | SegmentGone | PortPut | PortGone | Tick | Audi
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent says of its host. ``active``: the ports that forward now, all others do not.
 
-    ``revision`` is what it has applied; ``underlay_mtu`` in bytes.
+    ``revision`` is what it has applied; ``underlay_mtu`` in bytes. All hosts go by ``local`` and it: they are
+    refused if they cannot be.
     """
 
     revision: int
     local: str
-    underlay_mtu: int
+    underlay_mtu: Annotated[int, msgspec.Meta(ge=LEAST_UNDERLAY_MTU, le=65536)]
     version: str
     started_at: str
     active: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        IPv4Address(self.local)  # raises a ValueError that says what is wrong with it
 
 
 class HeldSegment(msgspec.Struct, frozen=True, kw_only=True, order=True):

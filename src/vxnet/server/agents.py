@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 AUDIT_PATIENCE = 10.0
 """Seconds that agents have to say what their kernels hold."""
 
+LONGEST_REVISION = 19
+"""Digits of what a store counts in 64 bits."""
+
 
 class _Question(NamedTuple):
     """An audit under way: who was asked, what was answered, and whether that is all."""
@@ -65,7 +68,7 @@ class Agents:
         if host is None:
             return _refused(request)
         after = request.query_params.get("after", "")
-        if not after.isascii() or not after.isdigit():
+        if not after.isascii() or not after.isdigit() or len(after) > LONGEST_REVISION:
             return error(400, f"after: {after!r} is no revision; it is a number, 0 for none yet")
         await self._cluster.fresh()
         stream = self._hub.join(host, request.query_params.get("incarnation", ""), int(after))
@@ -85,7 +88,7 @@ class Agents:
             return _refused(request)
         try:
             report = msgspec.json.decode(await request.body(), type=Report)
-        except msgspec.MsgspecError as failure:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as failure:
             return error(400, f"the report is none: {failure}")
         self._beats.hear(host)
         most = self._cluster.store.most_writes // 2
@@ -101,7 +104,7 @@ class Agents:
         question = self._questions.get(request.path_params["question"])
         try:
             held = msgspec.json.decode(await request.body(), type=Held)
-        except msgspec.MsgspecError as failure:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as failure:
             return error(400, f"what the kernel holds is not said so: {failure}")
         if question:
             question.answers[host] = held

@@ -24,7 +24,6 @@ BAD_BODIES: dict[str, tuple[bytes, int]] = {
     "not UTF-8": (b'{"network": {"name": "\xff"}}', 400),
     "half a surrogate": (rb'{"network": {"name": "\ud800"}}', 400),
     "deep": (b"[" * 100_000, 400),
-    "deep, but not too deep for a parser": (b'{"network": {"name": ' + b"[" * 940 + b"]" * 940 + b"}}", 400),
     "a list": (b"[]", 400),
     "no network": (b"{}", 400),
     "something beside": (b'{"network": {}, "more": 1}', 400),

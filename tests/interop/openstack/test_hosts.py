@@ -49,3 +49,27 @@ def test_agents(server: ApiServer, root: httpx.Client) -> None:
     root.delete(f"/v2.0/ports/{port}")
     assert root.delete("/v2.0/agents/agent-h6").status_code == 204
     assert error(root.get("/v2.0/agents/agent-h6")) == (404, "AgentNotFound")
+
+
+REPORT = {"revision": 0, "local": "192.0.2.1", "underlay_mtu": 1500, "version": "0", "started_at": now(), "active": []}
+
+
+def test_what_no_host_can_be_is_not_believed(server: ApiServer, root: httpx.Client) -> None:
+    """An agent's report with an address or MTU that cannot be is refused: all other hosts would have to go by it."""
+    with server.client("agent") as agent:
+        for wrong in (
+            {"local": ""},
+            {"local": "h1"},
+            {"local": "fd00::1"},
+            {"underlay_mtu": 117},
+            {"underlay_mtu": -1},
+            {"version": None},
+        ):
+            answer = agent.put("/agent/v1/h1/report", json=REPORT | wrong)
+            assert error(answer) == (400, "HTTPBadRequest"), wrong
+        assert error(agent.put("/agent/v1/h1/report", content=b'"\xff"')) == (400, "HTTPBadRequest")
+        assert error(agent.get("/agent/v1/h1/stream", params={"after": "9" * 5000})) == (400, "HTTPBadRequest")
+        assert root.get("/v2.0/agents?host=h1").json() == {"agents": []}
+        assert agent.put("/agent/v1/h1/report", json=REPORT).status_code == 204
+    (there,) = root.get("/v2.0/agents?host=h1").json()["agents"]
+    assert there["configurations"]["local"] == "192.0.2.1"

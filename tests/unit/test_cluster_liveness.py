@@ -68,6 +68,23 @@ def test_what_changed_while_the_store_was_away() -> None:
     assert liveness.alive("h2")
 
 
+def test_who_is_heard_is_alive() -> None:
+    """A server takes those for alive whom it hears itself, also while the store cannot be written."""
+    cloud, clock = Cloud(), Clock()
+    cloud.put(Heartbeat("h1", PAST, 1))
+    liveness = Liveness(cloud.replica, clock)
+    liveness.hear("h1")
+    liveness.hear("new")
+    assert liveness.alive("h1")
+    assert liveness.alive("new")
+    cloud.put(Heartbeat("new", PAST, 1))
+    liveness.reloaded(cloud.replica)  # which brings an older sign of life
+    assert liveness.alive("new")
+    clock.now += ALIVE
+    assert not liveness.alive("h1")
+    assert not liveness.alive("new")
+
+
 def test_a_port_forwards() -> None:
     """ACTIVE: bound to a host whose agent is alive and has confirmed it there, and not switched off."""
     cloud, clock = Cloud(), Clock()

@@ -5,7 +5,9 @@ An agent is alive while its heartbeats change. When one arrived is read from thi
 the time that stands in it: clocks of servers differ, and are set.
 
     agent --report, every 5 s--> a server --Heartbeat, every 5 s at most--> store --> every server: seen now
-                                                                                      alive: seen within 20 s
+                                    '-- that server: seen now                         alive: seen within 20 s
+
+So a store that cannot be written now makes nobody dead whom this server hears.
 """
 
 from __future__ import annotations
@@ -42,6 +44,10 @@ class Liveness:
         """Tell whether the agent of a host is alive."""
         return host in self._seen and self._now() - self._seen[host] < ALIVE
 
+    def hear(self, host: str) -> None:
+        """Note what this server has heard itself, before it is written."""
+        self._seen[host] = self._now()
+
     def changed(self, revision: int, edits: list[Edit]) -> None:  # noqa: ARG002  (an observer is told)
         """Note the heartbeats."""
         for edit in edits:
@@ -57,7 +63,7 @@ class Liveness:
     def _note(self, beat: Heartbeat, seen: float) -> None:
         if self._counts.get(beat.host) != beat.count:
             self._counts[beat.host] = beat.count
-            self._seen[beat.host] = seen
+            self._seen[beat.host] = max(seen, self._seen.get(beat.host, seen))
 
 
 def is_active(replica: Replica, liveness: Liveness, port: Port) -> bool:

@@ -40,6 +40,7 @@ class Beats:
         self._heard.add(host)
         if not self._liveness.alive(host):
             self._urgent.set()
+        self._liveness.hear(host)
 
     async def run(self) -> None:
         """Write until cancelled. What cannot be written now is written the next time."""

@@ -46,7 +46,7 @@ from vxnet.store.open import open_store
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from vxnet.cluster.replica import Replica
     from vxnet.server.options import Options
@@ -188,7 +188,10 @@ class Service:
         return _Http(config)
 
     async def _announce(self, cluster: Cluster, http: _Http) -> None:
-        """Put this server into the store's list for as long as it runs."""
+        """Put this server into the store's list for as long as it runs.
+
+        A store that cannot be written now can perhaps be read: it serves, and is put there when that can be.
+        """
         me = Server(id=str(uuid.uuid4()), url=self._url, started_at=now())
         alone = sqlite_file(self._options.store) is not None
 
@@ -198,10 +201,13 @@ class Service:
             return Decision(transaction(replica, put=[me], delete=gone), None)
 
         try:
-            await cluster.write(come)
+            listed = await _written(cluster, come)
             await http.listens.wait()
             log.info("listens on %s, store %s", self._url, cluster.store.url)
             notify(f"READY=1\nSTATUS=listens on {self._url}")
+            while not listed:
+                await asyncio.sleep(_PAUSE)
+                listed = await _written(cluster, come)
             await asyncio.Event().wait()
         finally:
             try:
@@ -232,6 +238,16 @@ class Service:
                 log.info("the certificate was read anew")
             except VxnetError as error:
                 log.error("%s; the old certificate is used", error)  # noqa: TRY400  (its words say it all)
+
+
+async def _written(cluster: Cluster, decide: Callable[[Replica], Decision[None]]) -> bool:
+    """Write, or say why not."""
+    try:
+        await cluster.write(decide)
+    except StoreError as error:
+        log.warning("this server is not in the store's list of servers yet: %s", error)
+        return False
+    return True
 
 
 async def _watchdog() -> None:

@@ -201,13 +201,15 @@ class Service:
             return Decision(transaction(replica, put=[me], delete=gone), None)
 
         try:
-            listed = await _written(cluster, come)
+            refusal = await _refusal(cluster, come)
+            if refusal:
+                log.warning("this server is not in the store's list of servers yet: %s", refusal)
             await http.listens.wait()
             log.info("listens on %s, store %s", self._url, cluster.store.url)
             notify(f"READY=1\nSTATUS=listens on {self._url}")
-            while not listed:
+            while refusal:
                 await asyncio.sleep(_PAUSE)
-                listed = await _written(cluster, come)
+                refusal = await _refusal(cluster, come)
             await asyncio.Event().wait()
         finally:
             try:
@@ -240,14 +242,13 @@ class Service:
                 log.error("%s; the old certificate is used", error)  # noqa: TRY400  (its words say it all)
 
 
-async def _written(cluster: Cluster, decide: Callable[[Replica], Decision[None]]) -> bool:
-    """Write, or say why not."""
+async def _refusal(cluster: Cluster, decide: Callable[[Replica], Decision[None]]) -> str:
+    """Write, and return why that cannot be, "" if it was."""
     try:
         await cluster.write(decide)
     except StoreError as error:
-        log.warning("this server is not in the store's list of servers yet: %s", error)
-        return False
-    return True
+        return str(error)
+    return ""
 
 
 async def _watchdog() -> None:

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+import httpx
 
 from vxnet.lab.cloud import PATIENCE
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from vxnet.lab.ping import Ping
 
 ADDRESSES = {"h1": "10.0.0.11", "h2": "10.0.0.12"}
+
+ACTIVE = {"at-h1": "ACTIVE", "at-h2": "ACTIVE"}
 
 BACK = 60.0
 """Seconds within which all is as before once what was away is back: agents ask again every 15 s at the latest."""
@@ -63,7 +67,7 @@ def port_of(cloud: Cloud, host: str) -> str:
 def all_agree(cloud: Cloud, hosts: int = 2) -> None:
     """Wait for the agents, from whatever was wrong, and then for nobody: no difference is left."""
     cloud.wait(lambda: len(cloud.listening()) == hosts, "the agents to listen", BACK)
-    cloud.wait(lambda: statuses(cloud) == {"at-h1": "ACTIVE", "at-h2": "ACTIVE"}, "both ports to be ACTIVE", BACK)
+    cloud.wait(lambda: statuses(cloud) == ACTIVE, "both ports to be ACTIVE", BACK)
     said = cloud.check()
     assert "all hold the same" in said
     assert f"{hosts} hosts" in said
@@ -88,3 +92,26 @@ def unbroken(cloud: Cloud) -> Iterator[None]:
         thread.join()
     assert rounds
     assert sum(each.lost for each in rounds) == 0, f"lost {sum(each.lost for each in rounds)} of {10 * len(rounds)}"
+
+
+@contextmanager
+def steady(cloud: Cloud) -> Iterator[None]:
+    """Ask for the ports' status all the time: they are ACTIVE at every moment."""
+    over = threading.Event()
+    seen: list[dict[str, str]] = []
+
+    def look() -> None:
+        while not over.wait(0.1):
+            with suppress(httpx.TransportError):  # a server was killed
+                seen.append(statuses(cloud))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    assert seen
+    down = sum(each != ACTIVE for each in seen)
+    assert down == 0, f"{down} of {len(seen)} times one was not"

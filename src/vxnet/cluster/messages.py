@@ -26,6 +26,9 @@ from vxnet.cluster.records import AddressPair, Route
 LEAST_UNDERLAY_MTU: Final = 118
 """Bytes: the smallest IPv4 packet that every link takes (RFC 791 section 3.2), and 50 of VXLAN around it."""
 
+TICK: Final = 2.0
+"""Seconds without a line after which a server sends a Tick."""
+
 
 class Subnet(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The addresses of a segment, as a machine in it has to know them."""

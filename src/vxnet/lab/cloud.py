@@ -195,10 +195,10 @@ class Cloud:
             raise LabError("this cloud has one server, and no etcd")
         return self._etcd
 
-    def listening(self) -> set[str]:
-        """Return the hosts whose agents listen, at any of the servers."""
-        ways = [self._fine(self.ask("POST", "/cluster/v1/audit", at=server)) for server in self.servers]
-        return {host for way in ways for host in way["answers"]}
+    def listening(self, *servers: ApiServer) -> set[str]:
+        """Return the hosts whose agents listen at one of these servers, or at any."""
+        told = [self._fine(self.ask("POST", "/cluster/v1/audit", at=server)) for server in servers or self.servers]
+        return {host for each in told for host in each["answers"]}
 
     def machine(self, name: str) -> Node:
         """Return a namespace with nothing in it, which is there until the lab goes."""

@@ -11,8 +11,7 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from vxnet.cluster.liveness import INTERVAL
-from vxnet.cluster.messages import Held, Report
+from vxnet.cluster.messages import TICK, Held, Report
 from vxnet.cluster.reports import taken
 from vxnet.cluster.times import now
 from vxnet.server.api.answers import error
@@ -76,7 +75,7 @@ class Agents:
 
     async def _lines(self, stream: Stream) -> AsyncIterator[bytes]:
         try:
-            while lines := await stream.take(INTERVAL) or (b"" if stream.ended else self._hub.tick()):
+            while lines := await stream.take(TICK) or (b"" if stream.ended else self._hub.tick()):
                 yield lines
         finally:
             self._hub.leave(stream)

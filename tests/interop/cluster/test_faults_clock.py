@@ -8,21 +8,18 @@ its clock is off. CLOCK_MONOTONIC, which no step changes, is let be.
 from __future__ import annotations
 
 import signal
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.talking import BACK, all_agree, bound, knows, statuses, talk, unbroken
+from tests.support.talking import ACTIVE, BACK, all_agree, bound, knows, statuses, steady, talk, unbroken
 from vxnet.lab import Lab
 from vxnet.lab.cloud import Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ACTIVE = {"at-h1": "ACTIVE", "at-h2": "ACTIVE"}
 STEPS = ("+400d", "-400d", "+3h")
 
 
@@ -61,27 +58,6 @@ def cloud(clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
     with Lab.unique("clock") as lab, Cloud(lab, tmp_path_factory.mktemp("cloud"), 2, env=clock.env) as cloud:
         talk(cloud)
         yield cloud
-
-
-@contextmanager
-def steady(cloud: Cloud) -> Iterator[None]:
-    """Ask for the ports' status all the time: they are ACTIVE at every moment."""
-    over = threading.Event()
-    seen: list[dict[str, str]] = []
-
-    def look() -> None:
-        while not over.wait(0.1):
-            seen.append(statuses(cloud))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-    assert seen
-    assert all(each == ACTIVE for each in seen)
 
 
 def test_clocks_step(cloud: Cloud, clock: Clock) -> None:

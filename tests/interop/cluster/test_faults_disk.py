@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.talking import BACK, all_agree, bound, knows, statuses, talk, unbroken
+from tests.support.talking import ACTIVE, BACK, all_agree, bound, knows, statuses, talk, unbroken
 from vxnet.lab import Lab
 from vxnet.lab.cloud import Cloud
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ACTIVE = {"at-h1": "ACTIVE", "at-h2": "ACTIVE"}
 MUCH = {"networks": [{"description": "x" * 250}] * 200}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.talking import BACK, all_agree, bound, knows, talk, unbroken
+from tests.support.talking import BACK, all_agree, bound, knows, steady, talk, unbroken
 from vxnet.lab import Lab
 from vxnet.lab.cloud import Cloud
 
@@ -81,6 +81,11 @@ def more(cloud: Cloud, made: Made, what: str) -> None:
     cloud.wait(lambda: len(made.networks) > before + 20, f"networks to be created {what}", BACK)
 
 
+def beats(cloud: Cloud) -> set[tuple[str, str]]:
+    """Return the time of each agent's last heartbeat."""
+    return {(agent["host"], agent["heartbeat_timestamp"]) for agent in cloud.get("/v2.0/agents")["agents"]}
+
+
 def test_each_member_dies_and_returns(cloud: Cloud) -> None:
     """Whichever member is killed, both servers write on, with an error to repeat at most; returned, all agree."""
     network = cloud.get("/v2.0/networks?name=blue")["networks"][0]["id"]
@@ -114,14 +119,17 @@ def test_each_server_dies_and_returns(cloud: Cloud) -> None:
     """Agents of a server that is killed go to the other one, which tells them what comes; they stay ACTIVE."""
     network = cloud.get("/v2.0/networks?name=blue")["networks"][0]["id"]
     first, second = cloud.servers
-    with unbroken(cloud):
+    with unbroken(cloud), creating(cloud) as made, steady(cloud):
         for server, other in ((first, second), (second, first)):
-            server.kill()
+            more(cloud, made, "by both servers")
             cloud.server = other
+            server.kill()
             port = bound(cloud, network, "elsewhere", "h2")
             knows(cloud, "h2", port, BACK)
+            more(cloud, made, "by one server")
             assert cloud.ask("DELETE", f"/v2.0/ports/{port}").status_code == 204
             server.start()
+    assert made.refused <= {"ConnectError", "ReadError", "RemoteProtocolError"}
     assert cloud.server is first
     all_agree(cloud)
 
@@ -133,11 +141,13 @@ def test_a_server_that_stands_still(cloud: Cloud) -> None:
     cloud.server = second
     first.process.send_signal(signal.SIGSTOP)
     try:
-        with unbroken(cloud):
+        with unbroken(cloud), steady(cloud):
             for host in cloud.hosts:
                 port = bound(cloud, network, f"still-{host}", host)
                 knows(cloud, host, port, BACK)
                 assert cloud.ask("DELETE", f"/v2.0/ports/{port}").status_code == 204
+            before = beats(cloud)
+            cloud.wait(lambda: len(beats(cloud) | before) == 4, "a heartbeat of each agent", BACK)
     finally:
         first.process.send_signal(signal.SIGCONT)
         cloud.server = first

@@ -2,7 +2,7 @@
 """The agent's end of the wire: messages in, reports out, to whichever server answers.
 
     1. GET the stream, from the revision that the view has
-    2. each line is a message; a server that says nothing for 15 s is gone
+    2. each line is a message; a server that says nothing for 8 s is gone
     3. cut: another server, after a pause that doubles, and of which a random part is waited
 
 Whatever happens here, the host goes on forwarding what it was told last.
@@ -31,8 +31,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vxnet-agent")
 
-SILENCE: Final = 15.0
-"""Seconds without a line after which a server is taken for gone: it sends a Tick every 5."""
+SILENCE: Final = 8.0
+"""Seconds without a line after which a server is taken for gone: it sends a Tick every 2.
+
+Less than the other servers wait for a heartbeat (cluster/liveness.py): they are to hear of this host before it counts
+for dead.
+"""
+
+REPORT: Final = 5.0
+"""Seconds that a server has to take a report; then the next one is due, perhaps at another server."""
 
 _CONNECT = 5.0
 _LEAST_PAUSE, _MOST_PAUSE = 0.2, 15.0
@@ -85,11 +92,11 @@ class Servers:
 
     async def report(self, report: Report) -> bool:
         """Send a report to the server that is heard; return whether it took it."""
-        return await self._put("report", report)
+        return await self._put("report", report, REPORT)
 
     async def answer(self, question: str, held: Held) -> bool:
         """Answer an audit; return whether the server took it."""
-        return await self._put(f"audits/{question}", held)
+        return await self._put(f"audits/{question}", held, SILENCE)
 
     async def close(self) -> None:
         """Let go."""
@@ -110,10 +117,10 @@ class Servers:
                     for line in lines:
                         yield DECODER.decode(line)
 
-    async def _put(self, what: str, value: Report | Held) -> bool:
+    async def _put(self, what: str, value: Report | Held, patience: float) -> bool:
         try:
             body = msgspec.json.encode(value)
-            answer = await self._client.put(self._path(what), content=body, headers=self._headers)
+            answer = await self._client.put(self._path(what), content=body, headers=self._headers, timeout=patience)
         except httpx.HTTPError as error:
             self._failed(str(error) or type(error).__name__)
             return False

@@ -101,6 +101,10 @@ class Machine:
         words = ("nsenter", f"--net=/run/netns/{self.name}", "ping", "-c1", f"-W{seconds}", address)
         return subprocess.run(words, check=False, capture_output=True).returncode == 0
 
+    def reaches(self, address: str) -> bool:
+        """Wait until an address answers: other hosts are told of a new port a moment after its own."""
+        return bool(wait_until(lambda: self.pings(address), timeout=20, what=f"{address} to answer"))
+
     @contextmanager
     def pinging(self, address: str, interval: float = 0.02) -> Iterator[list[int]]:
         """Ping all through the block; the list then has how many were sent, and how many came back."""

@@ -96,9 +96,10 @@ class Machine:
         command = ("nsenter", f"--net=/run/netns/{self.name}", *words)
         return subprocess.run(command, check=check, capture_output=True, text=True).stdout
 
-    def pings(self, address: str, *, seconds: int = 1) -> bool:
-        """Tell whether an address answers one ping."""
-        words = ("nsenter", f"--net=/run/netns/{self.name}", "ping", "-c1", f"-W{seconds}", address)
+    def pings(self, address: str, *, source: str = "") -> bool:
+        """Tell whether an address answers one ping, from any or from this source."""
+        sent = ("ping", "-c1", "-W1", *(("-I", source) if source else ()), address)
+        words = ("nsenter", f"--net=/run/netns/{self.name}", *sent)
         return subprocess.run(words, check=False, capture_output=True).returncode == 0
 
     def reaches(self, address: str) -> bool:

@@ -62,9 +62,13 @@ async def check(cluster: Cluster, trust: ssl.SSLContext) -> Findings:
 
 @asynccontextmanager
 async def _token(cluster: Cluster) -> AsyncIterator[str]:
-    """Be an administrator for as long as it takes: who can write the store can be."""
+    """Be an administrator for as long as it takes: who can write the store can be.
+
+    Each check has a token of its own: several may run, and one that was killed leaves its token, which nobody knows.
+    """
     text = new_token()
-    token = Token(digest=token_digest(text), name="vxnet cluster check", project_id="admin", role="admin")
+    digest = token_digest(text)
+    token = Token(digest=digest, name=f"check {digest}", project_id="admin", role="admin")
     await cluster.write(lambda replica: accounts.add_token(replica, token))
     try:
         yield text

@@ -73,7 +73,6 @@ class Subnet(Record, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     host_routes: tuple[Route, ...] = ()
     ipv6_ra_mode: str | None = None
     ipv6_address_mode: str | None = None
-    service_types: tuple[str, ...] = ()
 
 
 class FixedIp(msgspec.Struct, frozen=True, gc=False):

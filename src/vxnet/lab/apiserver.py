@@ -124,15 +124,9 @@ class ApiServer:
 
     def as_user(self, name: str, password: str) -> dict[str, str]:
         """Return the environment that makes `openstack` ask here, as this user."""
-        return self._openstack("http_basic", OS_USERNAME=name, OS_PASSWORD=password)
-
-    def as_token(self, token: str) -> dict[str, str]:
-        """Return the environment that makes `openstack` ask here, with this token."""
-        return self._openstack("admin_token", OS_TOKEN=token)
-
-    def _openstack(self, kind: str, **settings: str) -> dict[str, str]:
-        others = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        return {**others, "OS_AUTH_TYPE": kind, "OS_ENDPOINT": self.url, **settings}
+        others = {variable: value for variable, value in os.environ.items() if not variable.startswith("OS_")}
+        login = {"OS_AUTH_TYPE": "http_basic", "OS_USERNAME": name, "OS_PASSWORD": password}
+        return {**others, **login, "OS_ENDPOINT": self.url}
 
     def _listening(self, began: int) -> str:
         code = self.process.poll()

@@ -122,3 +122,10 @@ def test_what_is_in_use_at_the_other_server(pair: Pair) -> None:
             port = pool.submit(pair.clients[1].post, "/ports", json={"port": {"network_id": network}})
         assert {gone.result().status_code, port.result().status_code} in ({204, 404}, {409, 201})
     pair.check()
+
+
+def test_several_checks_at_once(pair: Pair) -> None:
+    """Checks that run beside one another do not get in each other's way."""
+    with ThreadPoolExecutor(3) as pool:
+        for check in [pool.submit(pair.check) for _ in range(3)]:
+            check.result()

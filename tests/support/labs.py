@@ -23,6 +23,17 @@ def two_hosts(lab: Lab) -> tuple[Node, Node]:
     return h1, h2
 
 
+def unreachable(node: Node, other: Node | IPv4Address | str, timeout: float = 0.1) -> bool:
+    """Ping in vain, and let the node forget that it has asked for the other's MAC.
+
+    Else a ping that is to be answered a moment later waits for that ARP request to be repeated, each second, and is
+    lost with it after three (ndisc and arp share the kernel's `mcast_solicit`).
+    """
+    answered = node.ping(other, timeout=timeout)
+    node.ip(f"neighbour flush to {getattr(other, 'address', other)}")
+    return not answered
+
+
 def left_of(lab: Lab) -> list[str]:
     """Return the namespaces there are with the lab's name."""
     return [name for name in netns.names() if name.startswith(f"{lab.name}-")]

@@ -70,6 +70,8 @@ class Agents:
         if not after.isascii() or not after.isdigit() or len(after) > LONGEST_REVISION:
             return error(400, f"after: {after!r} is no revision; it is a number, 0 for none yet")
         await self._cluster.fresh()
+        # An agent that comes over from a server that hangs has been silent for long: its next report may wait there.
+        self._beats.hear(host)
         stream = self._hub.join(host, request.query_params.get("incarnation", ""), int(after))
         return StreamingResponse(self._lines(stream), media_type="application/x-ndjson")
 

@@ -50,9 +50,13 @@ def way(built: tuple[Cloud, Way]) -> Iterator[Way]:
 
 
 def come(cloud: Cloud, way: Way) -> dict[str, Stream]:
-    """Wait until both agents have asked for their streams again; return them."""
-    cloud.wait(lambda: {s.host for s in way.streams if b"\n" in s.said} == {"h1", "h2"}, "the agents to come", BACK)
-    return {stream.host: stream for stream in way.streams if stream.said}
+    """Wait until both agents are told something again; return those streams. What was missed is told first."""
+
+    def told() -> dict[str, Stream]:
+        return {stream.host: stream for stream in way.streams if b'{"type":' in stream.said}
+
+    cloud.wait(lambda: told().keys() == {"h1", "h2"}, "the agents to be told", BACK)
+    return told()
 
 
 def test_a_stream_that_was_cut_goes_on(cloud: Cloud, way: Way) -> None:

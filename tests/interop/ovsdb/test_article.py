@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from tests.support.labs import unreachable
 from vxnet.lab import Lab
 from vxnet.lab.vswitch import VSwitch
 
@@ -57,7 +58,7 @@ def test_the_experiment(hosts: Hosts, tmp_path: Path) -> None:
     for host, other in OTHER.items():
         for address in (BR0[other], GATEWAY):
             hosts.reach(host, address)
-        assert not hosts.lab[host].ping(BR1[other], timeout=0.2)
+        assert unreachable(hosts.lab[host], BR1[other], 0.2)
     with h1.capture("eth0", tmp_path / "article.pcapng", matching="udp port 4789") as capture:
         hosts.run("tunnel")
         for host, other in OTHER.items():

@@ -2,7 +2,7 @@
 """The agent's end of the wire: messages in, reports out, to whichever server answers.
 
     1. GET the stream, from the revision that the view has
-    2. each line is a message; a server that says nothing for 8 s is gone
+    2. each line is a message; a server that says nothing for 6 s is gone
     3. cut: another server, after a pause that doubles, and of which a random part is waited
 
 Whatever happens here, the host goes on forwarding what it was told last.
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vxnet-agent")
 
-SILENCE: Final = 8.0
+SILENCE: Final = 6.0
 """Seconds without a line after which a server is taken for gone: it sends a Tick every 2.
 
-Less than the other servers wait for a heartbeat (cluster/liveness.py): they are to hear of this host before it counts
-for dead.
+They are to hear of this host before it counts for dead: it does after 20 s (cluster/liveness.py), of which up to 10 may
+have passed when its server stands still, as reports and heartbeats each take 5.
 """
 
 REPORT: Final = 5.0

@@ -17,10 +17,21 @@ Values here are valid by type, not by meaning: what may stand beside what is che
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
-from typing import Literal
+from abc import ABC
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    IPAddress = IPv4Address | IPv6Address
+else:
+
+    class IPAddress(ABC):  # noqa: B024  (for isinstance alone)
+        """An address of either family. One type, as msgspec decodes no union of two that are not its own."""
+
+    IPAddress.register(IPv4Address)
+    IPAddress.register(IPv6Address)
 
 VNI_MIN = 1
 VNI_MAX = 2**24 - 1
@@ -37,9 +48,13 @@ MAXADDRESS = 16384
 
 
 class Vtep(msgspec.Struct, frozen=True, kw_only=True):
-    """The tunnel endpoint of all segments: packets leave from and arrive at ``local``, UDP port ``dstport``."""
+    """The tunnel endpoint of all segments: packets leave from and arrive at ``local``, UDP port ``dstport``.
 
-    local: IPv4Address
+    ``local6`` beside an IPv4 ``local`` is what remotes of IPv6 see; both are on one device.
+    """
+
+    local: IPAddress
+    local6: IPv6Address | None = None
     dstport: int = VXLAN_PORT
 
 
@@ -52,8 +67,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     vni: int
-    remotes: tuple[IPv4Address, ...] = ()
-    group: IPv4Address | None = None
+    remotes: tuple[IPAddress, ...] = ()
+    group: IPAddress | None = None
     ageing: int = AGEING
     learning: bool = True
     maxaddress: int = MAXADDRESS
@@ -104,8 +119,8 @@ class Tunnel(msgspec.Struct, frozen=True, kw_only=True):
     bridge: str
     vni: int | None
     vni_out: int
-    remote: IPv4Address | None
-    local: IPv4Address | None = None
+    remote: IPAddress | None
+    local: IPAddress | None = None
     dstport: int = VXLAN_PORT
     ttl: int = 64
     tos: int | None = 0
@@ -156,7 +171,7 @@ class FdbEntry(msgspec.Struct, frozen=True, kw_only=True):
     segment: str
     mac: str
     port: str | None = None
-    remote: IPv4Address | None = None
+    remote: IPAddress | None = None
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,14 +25,14 @@ The functions stand in the order in which a frame meets them. Times are seconds 
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from vxnet import answers, security
 from vxnet.drops import DropReason, drop_reason
-from vxnet.model import Bridge, Segment, Tunnel
+from vxnet.model import Bridge, IPAddress, Segment, Tunnel
 from vxnet.packet import ecn, ethernet, vxlan
 from vxnet.packet.ethernet import VlanTag
 from vxnet.packet.mac import ZERO, format_mac, is_group
@@ -59,6 +59,9 @@ CONGESTION_MARK = drop_reason("CONGESTION_MARK")
 VLAN_FILTERED = drop_reason("VLAN_FILTERED")
 LINK_LOCAL = drop_reason("LINK_LOCAL")
 SPOOFED = drop_reason("SPOOFED")
+UNKNOWN_REMOTE = drop_reason("UNKNOWN_REMOTE")
+
+_NO_SOURCES = frozenset(map(ip_address, ("0.0.0.0", "255.255.255.255")))  # noqa: S104  (bound to nothing)
 
 LINK_LOCAL_PREFIX = "01:80:c2:00:00:0"
 """IEEE 802.1Q, 8.6.3: 01:80:c2:00:00:00-0f are for the link alone."""
@@ -68,7 +71,7 @@ class Behind(NamedTuple):
     """A place behind a tunnel: the VTEP ``remote``. A segment's own tunnel has the segment's name."""
 
     tunnel: str
-    remote: IPv4Address
+    remote: IPAddress
 
 
 Place = str | Behind
@@ -86,7 +89,7 @@ class ToUnderlay(msgspec.Struct, frozen=True):
     """Send ``frame`` through ``tunnel`` to ``remote``: another VTEP's address, or the segment's group."""
 
     tunnel: str
-    remote: IPv4Address
+    remote: IPAddress
     vni: int
     frame: bytes
 
@@ -119,7 +122,7 @@ class FdbRow(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: float | None
 
     @property
-    def where(self) -> str | IPv4Address:
+    def where(self) -> str | IPAddress:
         """The port's device, or the remote, whatever tunnel it is behind."""
         return self.place if isinstance(self.place, str) else self.place.remote
 
@@ -209,13 +212,15 @@ class Switch:
     def from_underlay(self, packet: bytes, now: float) -> Outcome:
         """Switch what arrived on the underlay device: a whole Ethernet frame.
 
-        Left to the host (``ours`` False) is whatever is not IPv4 and UDP to a port and an address or a group of ours,
+        Left to the host (``ours`` False) is whatever is not IP and UDP to a port and an address or a group of ours,
         or claims to come from our own address. So are fragments and packets with IP options, which the kernel makes
         whole or judges before it hands them back.
         """
         outer = read_outer(packet)
         if outer is None or not self._is_ours(outer):
             return LEFT_TO_HOST
+        if self._is_nobody(outer.src):
+            return self._end((), UNKNOWN_REMOTE)
         tunnel = self._tunnel_of(outer) if outer.well_formed else None
         if tunnel is None:
             return self._end((), _unfit_outer(outer))
@@ -231,11 +236,26 @@ class Switch:
 
     def _is_ours(self, outer: OuterPacket) -> bool:
         at_port = [tunnel for tunnel in self._tunnels.values() if tunnel.dstport == outer.dst_port]
-        locals_ = {tunnel.local for tunnel in at_port}
-        ours = locals_ | {n.group for n in self._networks.values() if isinstance(n, Segment)}
+        locals_ = {local for tunnel in at_port for local in self._locals(tunnel)}
+        ours = locals_ | self._groups
         # A tunnel without a local address takes what comes to any address of the host, of which a switch knows nothing.
         to_us = outer.dst in ours or (None in locals_ and not outer.dst.is_multicast)
-        return bool(at_port) and to_us and outer.src not in ours and not _martian(outer.src)
+        from_others = outer.src not in ours and not _martian(outer.src)
+        return bool(at_port) and to_us and (from_others or self._is_nobody(outer.src))
+
+    @property
+    def _groups(self) -> set[IPAddress | None]:
+        return {network.group for network in self._networks.values() if isinstance(network, Segment)}
+
+    def _is_nobody(self, source: IPAddress) -> bool:
+        """Tell whether no other host has this IPv6 address, which the kernel takes from the wire all the same.
+
+        That is ::, an IPv4 address in its mapped form, and our own.
+        """
+        if isinstance(source, IPv4Address):
+            return False
+        own = {local for tunnel in self._tunnels.values() for local in self._locals(tunnel)} | self._groups
+        return source.is_unspecified or source.ipv4_mapped is not None or source in own
 
     def _tunnel_of(self, outer: OuterPacket) -> Tunnel | None:
         """Return the most particular tunnel that takes the packet: by VNI, then by remote, then by our address."""
@@ -247,11 +267,16 @@ class Switch:
                 tunnel.dstport == outer.dst_port
                 and tunnel.vni in {None, outer.vni}
                 and tunnel.remote in {None, outer.src}
-                and (tunnel.local is None or outer.dst in {tunnel.local, group})
+                and (tunnel.local is None or outer.dst in {*self._locals(tunnel), group})
             )
 
         fitting = (tunnel for tunnel in self._tunnels.values() if fits(tunnel))
         return max(fitting, key=lambda t: (t.vni is not None, t.remote is not None, t.local is not None), default=None)
+
+    def _locals(self, tunnel: Tunnel) -> tuple[IPAddress | None, ...]:
+        """Return our addresses that a tunnel's packets come to, the preferred one first; None: any."""
+        own = self._vtep.local6 if self._vtep and isinstance(self._networks[tunnel.bridge], Segment) else None
+        return (tunnel.local, own) if own else (tunnel.local,)
 
     # ---- inside a segment or a bridge ----
 
@@ -331,7 +356,7 @@ class Switch:
         for place, frame in copies:
             if isinstance(place, str):
                 sent.append(ToPort(place, frame))
-            elif self._fits(self._tunnels[place.tunnel], frame):
+            elif self._fits(self._tunnels[place.tunnel], place.remote, frame):
                 sent.append(ToUnderlay(place.tunnel, place.remote, self._tunnels[place.tunnel].vni_out, frame))
             else:
                 too_big = True
@@ -339,9 +364,9 @@ class Switch:
             return self._end(tuple(sent), TOO_BIG)
         return self._end(tuple(sent), None if sent else NO_DESTINATION)
 
-    def _fits(self, tunnel: Tunnel, frame: bytes) -> bool:
+    def _fits(self, tunnel: Tunnel, remote: IPAddress, frame: bytes) -> bool:
         """Tell whether the wrapped frame fits; of bridges' tunnels the kernel knows, on the route it finds."""
-        return isinstance(self._networks[tunnel.bridge], Bridge) or len(frame) + vxlan.OVERHEAD <= self._mtu
+        return isinstance(self._networks[tunnel.bridge], Bridge) or len(frame) + vxlan.overhead(remote) <= self._mtu
 
     def _learn(self, network: Segment | Bridge, key: Key, place: Place, now: float) -> None:
         table = self._fdb[network.name]
@@ -410,14 +435,15 @@ class Switch:
                 )
 
     def outer(self, copy: ToUnderlay) -> bytes:
-        """Return the outer IPv4 packet of this copy; its Ethernet header is up to the host's routes and neighbours.
+        """Return the outer IP packet of this copy; its Ethernet header is up to the host's routes and neighbours.
 
         ValueError for a tunnel without a local address: the route to the remote chooses one.
         """
         tunnel = self._tunnels[copy.tunnel]
-        if tunnel.local is None:
+        local = next((a for a in self._locals(tunnel) if a and a.version == copy.remote.version), None)
+        if local is None:
             raise ValueError(f"tunnel {tunnel.name} sends from whatever address the route to {copy.remote} prefers")
-        return vxlan.encapsulate(copy.frame, vni=copy.vni, src=tunnel.local, dst=copy.remote, dst_port=tunnel.dstport)
+        return vxlan.encapsulate(copy.frame, vni=copy.vni, src=local, dst=copy.remote, dst_port=tunnel.dstport)
 
 
 def _own_tunnel(segment: Segment, vtep: Vtep) -> Tunnel:
@@ -433,7 +459,7 @@ def _own_tunnel(segment: Segment, vtep: Vtep) -> Tunnel:
     )
 
 
-def _remotes(network: Segment | Bridge, tunnel: Tunnel) -> tuple[IPv4Address, ...]:
+def _remotes(network: Segment | Bridge, tunnel: Tunnel) -> tuple[IPAddress, ...]:
     """Return where BUM goes through this tunnel."""
     if isinstance(network, Bridge):
         return (tunnel.remote,) if tunnel.remote else ()
@@ -482,9 +508,9 @@ def _unfit_packet(outer: OuterPacket) -> DropReason:
     return INNER_TRUNCATED if ecn.ends_in_header(outer.frame) else CONGESTION_MARK
 
 
-def _martian(address: IPv4Address) -> bool:
+def _martian(address: IPAddress) -> bool:
     """Tell whether the kernel would refuse this source from the wire: no host can have it."""
-    return address.is_unspecified or address.is_loopback or address.is_multicast or int(address) == 0xFFFFFFFF
+    return address in _NO_SOURCES or address.is_loopback or address.is_multicast
 
 
 def _dst(frame: bytes) -> str:

@@ -92,7 +92,7 @@ def test_no_port(board: Board) -> None:
 @pytest.mark.parametrize("dst", [MAC_B, BROADCAST])
 def test_too_big(board: Board, dst: str) -> None:
     """A VTEP never fragments: what does not fit the underlay's 1500 bytes is dropped, to the byte."""
-    largest = 1500 - vxlan.OVERHEAD
+    largest = 1500 - vxlan.overhead(REMOTES[0])
     assert not run(board, tenant(MAC_B, largest)).drops
     seen = run(board, tenant(dst, largest + 1))
     assert (seen.action, seen.drops) == (SHOT, Counter([drop_reason("TOO_BIG")]))

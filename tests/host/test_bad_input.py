@@ -74,7 +74,7 @@ segment = "red"
         ("vni = 10", "vni = 0", "segments[0].vni: 0 "),
         ("vni = 10", "vni = 16777216", "segments[0].vni: 16777216 "),
         ("vni = 10", "vni = 20", "segments[1].vni: 20 stands at segments[0].vni already"),
-        ('"192.168.146.136"', '"host2"', 'segments[0].remotes[0]: "host2" is not an IPv4 address'),
+        ('"192.168.146.136"', '"host2"', 'segments[0].remotes[0]: "host2" is not an IP address'),
         ('"239.1.1.1"', '"192.168.146.9"', "segments[1].group: "),
         ('segment = "red"', 'segment = "rde"', 'ports[1].segment: "rde" is the name of no segment'),
         ("[vtep]", "[vtep", "line 2: is not TOML"),

@@ -80,7 +80,9 @@ def test_every_byte_of_the_outer_packet(net: Net, tmp_path: Path, family: int) -
     with net.h1.node.capture("eth0", tmp_path / "outer.pcap", matching="udp") as capture:
         assert net.a.ping(net.b.addresses[family], count=3, size=77)
     # By their length: the VMs' kernels report their IPv6 groups when they like.
-    packets = [p for p in packets_of(capture.file) if len(p) == 14 + vxlan.OVERHEAD + 14 + (20, 40)[family] + 8 + 77]
+    packets = [
+        p for p in packets_of(capture.file) if len(p) == 14 + vxlan.overhead(H2) + 14 + (20, 40)[family] + 8 + 77
+    ]
     assert len(packets) == 6
     fast = 0
     for number, packet in enumerate(packets):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.vteps import Switch
     from vxnet.lab import Node
+    from vxnet.model import IPAddress
 
 SHARED = "02:00:00:00:00:99"
 
@@ -59,7 +60,7 @@ def segments_for(switch: Switch, segments: tuple[Segment, ...]) -> list[Segment]
     return [replace(segment, remotes=(other,)) for segment in segments]
 
 
-def place(switch: Switch, vm: Node, segment: str = "blue") -> str | IPv4Address | None:
+def place(switch: Switch, vm: Node, segment: str = "blue") -> str | IPAddress | None:
     """Return where a host has a VM's MAC."""
     row = switch.fdb(segment).get(vm.mac)
     return (row.port or row.remote) if row else None

@@ -8,6 +8,7 @@ hypothesis --> state, frames --> Twins --> kernel      ==
 from __future__ import annotations
 
 import itertools
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,7 @@ from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
 from tests.support.board import LOCAL, REMOTES, Board, open_board
-from tests.support.states import SEGMENTS, Sketch, sketches, successors
+from tests.support.states import SEGMENTS, Sketch, is_ipv6, sketches, successors
 from tests.support.tenant_frames import KNOWN, TenantFrame, mac, ordinary_frames, tenant_frames
 from tests.support.twins import Twins
 from tests.support.underlay_packets import VNIS, UnderlayPacket, underlay_packets
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Address
 
+    from vxnet.model import Vtep
     from vxnet.switch import Outcome
 
 _examples = itertools.count(1)
@@ -81,7 +83,8 @@ def talks(draw: st.DrawFn, sketch: Sketch) -> list[Action]:
             said.append(FromPort(place, frame))
         else:
             vni = draw(st.sampled_from(sketch.vnis or VNIS))
-            said.append(UnderlayPacket(src=place, dst=LOCAL, vni=vni, inner=frame))
+            over_ipv6 = is_ipv6(sketch.family, place)
+            said.append(UnderlayPacket(src=place, dst=LOCAL, vni=vni, inner=frame, over_ipv6=over_ipv6))
         one, other = other, one
     return said
 
@@ -94,7 +97,7 @@ def actions(draw: st.DrawFn, sketch: Sketch, talk: list[Action], count: int) -> 
     anything: st.SearchStrategy[Action] = weighted(
         (8, st.sampled_from(talk)),
         (4 if sketch.attached else 0, st.builds(FromPort, port, tenant_frames())),
-        (5, underlay_packets(sketch.vnis)),
+        (5, underlay_packets(sketch.vnis, st.booleans())),
         (1, weighted((3, expire), (1, st.just(Sweep())))),
     )
     # A list alone would be short, whatever its longest may be.
@@ -125,7 +128,8 @@ def carry_out(twins: Twins, action: Action) -> None:
                     event("answered")
         case UnderlayPacket():
             assert twins.state.vtep is not None
-            note(twins.from_underlay(action.encode(twins.example, twins.state.vtep.dstport)))
+            packet = _in_its_family(action, twins.state.vtep)
+            note(twins.from_underlay(packet.encode(twins.example, twins.state.vtep.dstport)))
         case Expire(segment, machine):
             if segment < len(names):
                 twins.expire(names[segment], mac(twins.example, machine))
@@ -133,6 +137,16 @@ def carry_out(twins: Twins, action: Action) -> None:
             twins.sweep()
         case Become(sketch):
             twins.become(sketch.state(twins.example))
+
+
+def _in_its_family(packet: UnderlayPacket, vtep: Vtep) -> UnderlayPacket:
+    """Return the packet over a family that the VTEP has.
+
+    The host has an address of the other one too, where the kernel's VXLAN device listens, and a switch knows of none.
+    """
+    if vtep.local6:
+        return packet
+    return msgspec.structs.replace(packet, over_ipv6=isinstance(vtep.local, IPv6Address))
 
 
 def note(outcome: Outcome) -> None:

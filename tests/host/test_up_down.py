@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.report import FdbRow
-    from vxnet.model import HostState
+    from vxnet.model import HostState, IPAddress
 
 MAC = "02:00:00:00:00:99"
 OTHER_REMOTE = IPv4Address("192.168.146.200")
 
 
-def places(host: Host, segment: str) -> dict[str, tuple[str | None, IPv4Address | None]]:
+def places(host: Host, segment: str) -> dict[str, tuple[str | None, IPAddress | None]]:
     """Return where each MAC of a segment is."""
     return {mac: (row.port, row.remote) for mac, row in host.fdb(segment).items()}
 

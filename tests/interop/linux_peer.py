@@ -14,9 +14,9 @@ from vxnet.model import VXLAN_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from ipaddress import IPv4Address
 
     from vxnet.lab import Node
+    from vxnet.model import IPAddress
 
 BRIDGE, TUNNEL = "br0", "vx0"
 ZERO_MAC = "00:00:00:00:00:00"
@@ -37,9 +37,9 @@ class LinuxVxlan:
         *,
         vni: int,
         dstport: int = VXLAN_PORT,
-        remote: IPv4Address | None = None,
-        appended: IPv4Address | None = None,
-        group: IPv4Address | None = None,
+        remote: IPAddress | None = None,
+        appended: IPAddress | None = None,
+        group: IPAddress | None = None,
         options: Iterable[str] = (),
     ) -> None:
         """Make both, and wait until the bridge forwards."""

@@ -3,19 +3,19 @@
 
 a --tap-a-- [ h1: vxnet ] eth0 ---- [ s ] ---- eth0 [ h2: bridge and VXLAN device ] --tap-b-- b
 
-The switch s has IGMP snooping on: whom it knows as a member of a group has told it so by IGMP.
+The switch s has IGMP and MLD snooping on: whom it knows as a member of a group has told it so.
 """
 
 from __future__ import annotations
 
 import json
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from tests.interop.linux_peer import LinuxVxlan
-from tests.support.labs import H1, H2
+from tests.support.labs import H1, H1_6, H2, H2_6
 from tests.support.running import Host
 from tests.support.vteps import transfer
 from vxnet.lab import Lab
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vxnet.lab import Node, Ping
+    from vxnet.model import IPAddress
 
-GROUP = IPv4Address("239.1.1.1")
+GROUP, GROUP6 = IPv4Address("239.1.1.1"), IPv6Address("ff05::1:1")
 MEGABYTE = 1 << 20
 
 
@@ -36,24 +37,40 @@ class Setting(NamedTuple):
 
     vni: int = 5001
     dstport: int = VXLAN_PORT
-    group: IPv4Address | None = None
+    group: IPAddress | None = None
     checksum: bool = True
     appended: bool = False
+
+    ipv6: bool = False
+
+    @property
+    def ends(self) -> tuple[IPAddress, IPAddress]:
+        """The hosts' addresses."""
+        return (H1_6, H2_6) if self.ipv6 else (H1, H2)
+
+    @property
+    def tenant_mtu(self) -> int:
+        """What the VMs' devices may carry."""
+        return 1430 if self.ipv6 else 1450
 
     @property
     def host_state(self) -> HostState:
         """What h1 is to be."""
-        remotes = () if self.group else (H2,)
+        local, remote = self.ends
+        remotes = () if self.group else (remote,)
         return HostState(
-            vtep=Vtep(local=H1, dstport=self.dstport),
+            vtep=Vtep(local=local, dstport=self.dstport),
             segments=(Segment(name="blue", vni=self.vni, remotes=remotes, group=self.group),),
             ports=(Port(device="tap-a", segment="blue"),),
         )
 
     def peer(self, h2: Node) -> LinuxVxlan:
-        """Make of h2 the peer; UDP checksums are on unless Linux is told otherwise."""
-        remote = {"group": self.group} if self.group else {"appended" if self.appended else "remote": H1}
-        options = () if self.checksum else ("noudpcsum",)
+        """Make of h2 the peer; UDP checksums are on unless Linux is told otherwise, over IPv6 demanded as well."""
+        ours = self.ends[0]
+        remote = {"group": self.group} if self.group else {"appended" if self.appended else "remote": ours}
+        options = () if self.checksum else ("udp6zerocsumtx",) if self.ipv6 else ("noudpcsum",)
+        if self.ipv6:
+            options = (*options, "udp6zerocsumrx")
         return LinuxVxlan(h2, "tap-b", vni=self.vni, dstport=self.dstport, options=options, **remote)
 
 
@@ -64,6 +81,9 @@ SETTINGS = {
     "remote-port-8472": Setting(dstport=8472),
     "group": Setting(group=GROUP),
     "group-port-8472-without-checksums": Setting(group=GROUP, dstport=8472, checksum=False),
+    "ipv6-remote": Setting(ipv6=True),
+    "ipv6-remote-without-checksums": Setting(ipv6=True, checksum=False),
+    "ipv6-group": Setting(ipv6=True, group=GROUP6, checksum=False),
     "highest-vni": Setting(vni=VNI_MAX, checksum=False),
 }
 CASES = [(name, speaker) for name in SETTINGS for speaker in "ab"]
@@ -90,19 +110,21 @@ def overlay(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     name, speaker = request.param
     setting, folder = SETTINGS[name], tmp_path_factory.mktemp("linux")
     with Lab.unique("ioplinux") as lab:
-        node1, node2 = lab.host("h1", f"{H1}/24"), lab.host("h2", f"{H2}/24")
+        prefix = 64 if setting.ipv6 else 24
+        node1, node2 = (lab.host(name, f"{ip}/{prefix}") for name, ip in zip(("h1", "h2"), setting.ends, strict=True))
         switch = lab.switch("s", node1, node2)
         switch.ip("link set br0 type bridge mcast_snooping 1")
-        a = lab.vm("a", on=node1, address=["10.0.0.1/24", "fd00::1/64"])
-        b = lab.vm("b", on=node2, address=["10.0.0.2/24", "fd00::2/64"])
+        a = lab.vm("a", on=node1, address=["10.0.0.1/24", "fd00::1/64"], mtu=setting.tenant_mtu)
+        b = lab.vm("b", on=node2, address=["10.0.0.2/24", "fd00::2/64"], mtu=setting.tenant_mtu)
         h1, h2 = Host(node1, folder), setting.peer(node2)
         h1.up(setting.host_state)
         if setting.group:
-            wait_until(lambda: members(switch) == {"h1", "h2"}, what="both hosts to join the group by IGMP")
+            wait_until(lambda: members(switch) == {"h1", "h2"}, what="both hosts to tell that they join the group")
         asker, asked = (a, b) if speaker == "a" else (b, a)
         with node1.capture("eth0", folder / "first.pcapng", matching=f"udp port {setting.dstport}") as capture:
             first = asker.ping(asked)
-        fields = ("arp.opcode", "eth.src", "eth.dst", "ip.src", "ip.dst", "vxlan.vni")
+        ip = "ipv6" if setting.ipv6 else "ip"
+        fields = ("arp.opcode", "eth.src", "eth.dst", f"{ip}.src", f"{ip}.dst", "vxlan.vni")
         arp = capture.fields(*fields, matching="vxlan and arp", dstport=setting.dstport)
         both_learned = learned(h1), h2.learned()
         yield Overlay(setting, h1, h2, a, b, asker, first, arp, both_learned, members(switch))
@@ -110,10 +132,13 @@ def overlay(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         assert h1.remains() == []
 
 
+GROUPS = {str(GROUP), str(GROUP6)}
+
+
 def members(switch: Node) -> set[str]:
-    """Return who has told the switch by IGMP that it is in the group."""
+    """Return who has told the switch by IGMP or MLD that it is in the group."""
     tables = json.loads(switch.run("bridge -j mdb show").stdout)
-    return {entry["port"] for table in tables for entry in table["mdb"] if entry["grp"] == str(GROUP)}
+    return {entry["port"] for table in tables for entry in table["mdb"] if entry["grp"] in GROUPS}
 
 
 def learned(host: Host) -> dict[str, str]:
@@ -143,9 +168,9 @@ def test_the_first_ping_is_answered(overlay: Overlay) -> None:
 
 def test_arp_goes_through_the_tunnel(overlay: Overlay) -> None:
     """The request is flooded to the group or the remote, the answer is known unicast, both with the VNI."""
-    asker, asked, ends = overlay.a, overlay.b, (H1, H2)
+    asker, asked, ends = overlay.a, overlay.b, overlay.setting.ends
     if overlay.asker is overlay.b:
-        asker, asked, ends = overlay.b, overlay.a, (H2, H1)
+        asker, asked, ends = overlay.b, overlay.a, ends[::-1]
     vni = str(overlay.setting.vni)
     question, answer = overlay.arp[:2]
     assert question[0] == "1"
@@ -162,11 +187,12 @@ def test_arp_goes_through_the_tunnel(overlay: Overlay) -> None:
 def test_both_sides_learn(overlay: Overlay) -> None:
     """After one ping each side knows where the VMs are."""
     ours, theirs = overlay.learned
-    assert ours == {overlay.a.mac: "tap-a", overlay.b.mac: str(H2)}
-    assert theirs == {overlay.a.mac: str(H1)}
+    local, remote = map(str, overlay.setting.ends)
+    assert ours == {overlay.a.mac: "tap-a", overlay.b.mac: remote}
+    assert theirs == {overlay.a.mac: local}
 
 
-def test_groups_are_joined_by_igmp(overlay: Overlay) -> None:
+def test_groups_are_joined(overlay: Overlay) -> None:
     """The switch has heard both hosts' memberships; without a group it has heard none."""
     assert overlay.members == ({"h1", "h2"} if overlay.setting.group else set())
 
@@ -174,7 +200,7 @@ def test_groups_are_joined_by_igmp(overlay: Overlay) -> None:
 @pytest.mark.parametrize("family", [0, 1], ids=["ipv4", "ipv6"])
 def test_pings_of_all_sizes(overlay: Overlay, family: int) -> None:
     """Requests up to the tenants' MTU are answered in both directions; nobody drops a thing."""
-    largest = 1450 - (20, 40)[family] - 8
+    largest = overlay.setting.tenant_mtu - (20, 40)[family] - 8
     before, troubled = overlay.h2.packets(), trouble(overlay)
     for vm, other in ((overlay.a, overlay.b), (overlay.b, overlay.a)):
         for size in (0, 56, largest):

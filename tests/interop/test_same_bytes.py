@@ -25,12 +25,13 @@ from vxnet.model import VXLAN_PORT, FdbEntry, HostState, Port, Segment, Vtep
 from vxnet.packet import arp, ethernet, ip, vxlan
 from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.flow import PORT_MIN
-from vxnet.packet.udp import Address, Udp
+from vxnet.packet.udp import Udp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vxnet.lab import Capture, Tap
+    from vxnet.model import IPAddress
 
 VNI = 5001
 MAC_A, MAC_B = "02:00:0a:00:00:01", "02:00:0a:00:00:02"
@@ -56,7 +57,7 @@ def six(protocol: int, payload: bytes, *, traffic_class: int = 0) -> bytes:
     return frame(ethernet.IPV6, packet.encode())
 
 
-def datagram(src: Address, dst: Address, size: int = 32) -> bytes:
+def datagram(src: IPAddress, dst: IPAddress, size: int = 32) -> bytes:
     """Return a UDP datagram with ``size`` bytes of payload."""
     plain = Udp(src_port=1234, dst_port=5678, payload=bytes(i & 0xFF for i in range(size)))
     return plain.with_checksum(src, dst).encode()

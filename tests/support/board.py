@@ -2,7 +2,7 @@
 """A host whose every device is in the test's hands: TAPs for the ports, a TAP for the underlay.
 
     test --write--> tap0 ... tap3 [ host: the real programs, maps, VXLAN device ] under --read--> test
-                                                                          192.168.146.131
+                                                            192.168.146.131, fd00:92::131
 
 The neighbours of all remotes are permanent, so nothing waits for an answer: what a frame causes has happened, as a
 rule, when the write returns.
@@ -14,7 +14,7 @@ import socket
 import time
 from collections import Counter
 from contextlib import contextmanager
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,12 +37,16 @@ if TYPE_CHECKING:
     from vxnet.datapath.maps import Maps
     from vxnet.datapath.report import Overview
     from vxnet.drops import DropReason
+    from vxnet.model import IPAddress
     from vxnet.plan import Change
 
 LOCAL = IPv4Address("192.168.146.131")
 GATEWAY = IPv4Address("192.168.146.1")
 REMOTES = tuple(map(IPv4Address, ("192.168.146.136", "192.168.146.137", "10.9.9.9")))
 """The last one is behind the gateway."""
+
+LOCAL6, GATEWAY6 = IPv6Address("fd00:92::131"), IPv6Address("fd00:92::1")
+REMOTES6 = tuple(map(IPv6Address, ("fd00:92::136", "fd00:92::137", "fd00:99::9")))
 
 PORTS = ("tap0", "tap1", "tap2", "tap3")
 UNDERLAY = "under"
@@ -60,19 +64,26 @@ def host_state(*ports: str, segments: tuple[Segment, ...] = (BLUE, GREEN), **mor
 
 _NOISE = frozenset({ip.ICMP, 2})
 """What the host itself sends over the underlay: ICMP errors, and IGMP's reports of groups."""
+_NOISE6 = frozenset({ip.ICMPV6, 0})
+"""The same over IPv6: MLD's reports stand behind hop-by-hop options (0)."""
 
 _PATIENCE = 0.2
 _ETHERNET = ethernet.HEADER_LENGTH
 
 
-def next_hop_mac(address: IPv4Address) -> str:
+def next_hop_mac(address: IPAddress) -> str:
     """Return the MAC that a packet to this remote is sent to."""
-    near = address if address in {*REMOTES[:2], GATEWAY} else GATEWAY
-    return f"02:bb:{near.packed.hex(':')}"
+    near = address if address in _NEAR else GATEWAY if isinstance(address, IPv4Address) else GATEWAY6
+    return f"02:bb:{near.packed[-4:].hex(':')}"
 
 
-def group_mac(group: IPv4Address) -> str:
-    """Return the MAC of a multicast group (RFC 1112, section 6.4)."""
+_NEAR: tuple[IPAddress, ...] = (*REMOTES[:2], GATEWAY, *REMOTES6[:2], GATEWAY6)
+
+
+def group_mac(group: IPAddress) -> str:
+    """Return the MAC of a multicast group (RFC 1112, section 6.4; RFC 2464, section 7)."""
+    if isinstance(group, IPv6Address):
+        return f"33:33:{group.packed[-4:].hex(':')}"
     return f"01:00:5e:{group.packed[1] & 0x7F:02x}:{group.packed[2:].hex(':')}"
 
 
@@ -107,8 +118,11 @@ class Board:
         self._ports = {device: self.host.tap(device) for device in PORTS}
         self.host.ip("link", "set", UNDERLAY, "address", UNDERLAY_MAC)
         self.host.ip("address", "add", f"{LOCAL}/24", "dev", UNDERLAY)
-        self.host.ip("route", "add", "default", "via", str(GATEWAY))
-        for near in (*REMOTES[:2], GATEWAY):
+        self.host.run(f"sysctl -qw net.ipv6.conf.{UNDERLAY}.disable_ipv6=0")
+        self.host.ip("address", "add", f"{LOCAL6}/64", "dev", UNDERLAY, "nodad")
+        for gateway in (GATEWAY, GATEWAY6):
+            self.host.ip("route", "add", "default", "via", str(gateway), "dev", UNDERLAY)
+        for near in _NEAR:
             words = ("neighbour", "add", str(near), "lladdr", next_hop_mac(near), "dev", UNDERLAY, "nud", "permanent")
             self.host.ip(*words)
         self.run_dir = run_dir
@@ -191,5 +205,10 @@ class Board:
 
 
 def _is_noise(packet: bytes) -> bool:
-    ethertype = int.from_bytes(packet[12:14], "big")
-    return ethertype == ethernet.ARP or (ethertype == ethernet.IPV4 and packet[_ETHERNET + 9] in _NOISE)
+    match int.from_bytes(packet[12:14], "big"):
+        case ethernet.IPV4:
+            return packet[_ETHERNET + 9] in _NOISE
+        case ethernet.IPV6:
+            return packet[_ETHERNET + 6] in _NOISE6
+        case ethertype:
+            return ethertype == ethernet.ARP

@@ -14,7 +14,7 @@ from tests.support.weights import mostly, weighted
 from vxnet.model import ALL_VLANS, Bridge, HostState, Port, Tunnel, Vlans
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
+    from vxnet.model import IPAddress
 
 BRIDGES = 2
 TUNNELS = 3
@@ -73,7 +73,7 @@ _PLACES = mostly(6, range(BRIDGES), (-1,))
 @st.composite
 def _tunnels(draw: st.DrawFn) -> tuple[tuple[int, Tunnel], ...]:
     """Draw tunnels of which no two take the same packets."""
-    taken: set[tuple[int | None, IPv4Address | None, int]] = set()
+    taken: set[tuple[int | None, IPAddress | None, int]] = set()
     tunnels = []
     for number in range(draw(st.integers(0, TUNNELS))):
         vni = draw(mostly(5, VNIS, (None,)))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 H1, H2 = IPv4Address("192.168.146.131"), IPv4Address("192.168.146.136")
+H1_6, H2_6 = IPv6Address("fd00:92::131"), IPv6Address("fd00:92::136")
 
 
 def two_hosts(lab: Lab) -> tuple[Node, Node]:

@@ -25,8 +25,9 @@ from tests.support.labs import two_hosts
 from vxnet.daemon import control
 from vxnet.datapath import attach, libbpf, report, vxlandev
 from vxnet.datapath.actual import read
-from vxnet.datapath.devices import all_group_routes, devices
+from vxnet.datapath.devices import devices
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find
+from vxnet.datapath.routes import all_group_routes
 from vxnet.datapath.slots import Slots
 from vxnet.lab import Lab
 from vxnet.lab.wait import wait_until
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from vxnet.datapath.maps import Maps
     from vxnet.datapath.report import FdbRow, Overview
     from vxnet.lab import Node
+    from vxnet.model import IPAddress
     from vxnet.plan import Actual, Change
 
 GROUP = IPv4Address("239.1.1.1")
@@ -193,7 +195,7 @@ class Host:
         groups = {IPv4Address(group["address"]) for row in rows for group in row["maddr"]}
         return {group for group in groups if group not in _LOCAL_GROUPS}
 
-    def routes(self, device: str = "eth0") -> list[tuple[IPv4Address, int]]:
+    def routes(self, device: str = "eth0") -> list[tuple[IPAddress, int]]:
         """Return (group, metric) of the routes that vxnet has added."""
         with self.node.enter():
             index = devices().by_name[device].index

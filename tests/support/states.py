@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from hypothesis import strategies as st
 
-from tests.support.board import LOCAL, PORTS, REMOTES
+from tests.support.board import LOCAL, LOCAL6, PORTS, REMOTES
 from tests.support.tenant_frames import KNOWN, ipv4_address, ipv6_address, mac
-from tests.support.underlay_packets import GROUPS, VNIS
+from tests.support.underlay_packets import AS_IPV6, GROUPS, VNIS
 from tests.support.weights import mostly, weighted
 from vxnet.model import FdbEntry, HostState, Neighbour, Port, Segment, Source, Vtep
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
+    from vxnet.model import IPAddress
 
 SEGMENTS = 3
 
@@ -56,6 +57,26 @@ _PREFIXES = (
 )
 
 
+Family = Literal["ipv4", "ipv6", "both"]
+"""Of the underlay."""
+
+_IN_IPV6: dict[Family, frozenset[IPAddress]] = {
+    "ipv4": frozenset(),
+    "ipv6": frozenset((*REMOTES, *GROUPS)),
+    "both": frozenset((REMOTES[1], GROUPS[1])),
+}
+"""Those remotes and groups for which those of `AS_IPV6` stand."""
+
+
+def is_ipv6(family: Family, address: IPAddress) -> bool:
+    """Tell whether an underlay of this family has the address of `AS_IPV6` in the place of this one."""
+    return address in _IN_IPV6[family]
+
+
+def _of_family(family: Family, address: IPAddress) -> IPAddress:
+    return AS_IPV6[address] if isinstance(address, IPv4Address) and is_ipv6(family, address) else address
+
+
 class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     """A host state as it is drawn: ports hold the number of their segment, static entries the numbers of all they name.
 
@@ -70,6 +91,7 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     """Of a segment, a machine's address (IPv6: True), and at whose MAC it is."""
     sources: tuple[Allowed | None, ...] = (None,) * len(PORTS)
     """What may leave each port."""
+    family: Family = "ipv4"
 
     @property
     def attached(self) -> tuple[str, ...]:
@@ -89,33 +111,41 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
     def state(self, example: int) -> HostState:
         """Return the state, with the names and MACs of this example."""
         there = {
-            number: msgspec.structs.replace(segment, name=f"{segment.name}-{example}")
+            number: msgspec.structs.replace(
+                segment,
+                name=f"{segment.name}-{example}",
+                remotes=tuple(_of_family(self.family, remote) for remote in segment.remotes),
+                group=_of_family(self.family, segment.group) if segment.group else None,
+            )
             for number, segment in enumerate(self.segments)
             if segment
         }
         at = {device: number for device, number in zip(PORTS, self.ports, strict=True) if number in there}
         return HostState(
-            vtep=Vtep(local=LOCAL, dstport=self.dstport),
+            vtep=Vtep(
+                local=LOCAL6 if self.family == "ipv6" else LOCAL,
+                local6=LOCAL6 if self.family == "both" else None,
+                dstport=self.dstport,
+            ),
             segments=tuple(there.values()),
             ports=tuple(
                 Port(device=device, segment=there[number].name, sources=_sources(example, self._allowed[device]))
                 for device, number in at.items()
             ),
-            fdb=tuple(_static(example, there, at, self.fdb)),
+            fdb=tuple(_static(example, there, at, self)),
             neighbours=tuple(_neighbours(example, there, self.neighbours)),
         )
 
 
-def _static(
-    example: int, segments: dict[int, Segment], at: dict[str, int], drawn: tuple[tuple[int, int, int], ...]
-) -> list[FdbEntry]:
+def _static(example: int, segments: dict[int, Segment], at: dict[str, int], sketch: Sketch) -> list[FdbEntry]:
     entries: dict[tuple[int, int], FdbEntry] = {}
-    for number, machine, place in drawn:
+    for number, machine, place in sketch.fdb:
         if number not in segments or (number, machine) in entries:
             continue
         name, its_mac = segments[number].name, mac(example, machine)
         if place >= len(PORTS):
-            entries[number, machine] = FdbEntry(segment=name, mac=its_mac, remote=REMOTES[place - len(PORTS)])
+            remote = _of_family(sketch.family, REMOTES[place - len(PORTS)])
+            entries[number, machine] = FdbEntry(segment=name, mac=its_mac, remote=remote)
         elif at.get(PORTS[place]) == number:
             entries[number, machine] = FdbEntry(segment=name, mac=its_mac, port=PORTS[place])
     return list(entries.values())
@@ -164,6 +194,9 @@ _ALLOWED = weighted(
 )
 
 
+_FAMILIES = st.sampled_from(tuple(_IN_IPV6))
+
+
 @st.composite
 def sketches(draw: st.DrawFn) -> Sketch:
     """Any state with a VTEP, its first segment always there."""
@@ -176,6 +209,7 @@ def sketches(draw: st.DrawFn) -> Sketch:
         dstport=4789,
         neighbours=draw(_NEIGHBOURS),
         sources=tuple(draw(_ALLOWED) for _ in PORTS),
+        family=draw(_FAMILIES),
     )
 
 
@@ -202,5 +236,11 @@ def successors(draw: st.DrawFn, old: Sketch) -> Sketch:
     neighbours = draw(st.one_of(st.just(old.neighbours), _NEIGHBOURS))
     sources = tuple(draw(_ALLOWED) if draw(st.booleans()) else allowed for allowed in old.sources)
     return Sketch(
-        segments=tuple(segments), ports=ports, fdb=fdb, dstport=dstport, neighbours=neighbours, sources=sources
+        segments=tuple(segments),
+        ports=ports,
+        fdb=fdb,
+        dstport=dstport,
+        neighbours=neighbours,
+        sources=sources,
+        family=draw(mostly(5, (old.family,), tuple(_IN_IPV6))),
     )

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from tests.support.board import UNDERLAY_MAC, Board, group_mac, next_hop_mac
 from tests.support.tenant_frames import raw_macs
 from vxnet.datapath.layout import FDB_STATIC, MEMBER_PORT, FdbKey
 from vxnet.datapath.report import fdb
-from vxnet.packet import ethernet, vxlan
+from vxnet.packet import ethernet, ip, vxlan
 from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.flow import PORT_MIN
 from vxnet.packet.mac import format_mac, parse_mac
@@ -129,8 +128,9 @@ class Twins:
         # The fast path sends exactly what the reference says; the kernel's VXLAN device chooses some fields itself.
         exact = len(copies) == 1 and not copies[0].remote.is_multicast and self._is_fast(copies[0])
         for packet in packets:
-            assert internet_checksum(packet[14:34]) == 0
-            assert int.from_bytes(packet[34:36], "big") >= PORT_MIN
+            at = ethernet.HEADER_LENGTH + _header_length(packet)
+            assert at == IPV6_UDP or internet_checksum(packet[14:34]) == 0
+            assert int.from_bytes(packet[at : at + 2], "big") >= PORT_MIN
         seen = packets if exact else [_without_choices(packet) for packet in packets]
         wanted = wanted if exact else [_without_choices(packet) for packet in wanted]
         assert Counter(seen) == Counter(wanted)
@@ -197,16 +197,26 @@ class Twins:
 
     def _place(self, value: FdbValue) -> Place:
         member = self.board.slots.members[value.place.member]
-        remote = value.place.remote.ipv4()
+        remote = value.place.remote.ip()
         if member.kind == MEMBER_PORT:
             assert remote is None
             return member.name.decode()
-        assert isinstance(remote, IPv4Address)
+        assert remote is not None
         return Behind(member.name.decode(), remote)
 
 
+IPV6_UDP = ethernet.HEADER_LENGTH + ip.IPV6_HEADER_LENGTH
+
+
+def _header_length(packet: bytes) -> int:
+    is_ipv6 = packet[12:14] == ethernet.IPV6.to_bytes(2, "big")
+    return ip.IPV6_HEADER_LENGTH if is_ipv6 else ip.IPV4_HEADER_LENGTH
+
+
 def _without_choices(packet: bytes) -> bytes:
-    """Return the packet without identification, header checksum and source port."""
+    """Return the packet without identification, header checksum (or flow label) and source port."""
+    if _header_length(packet) == ip.IPV6_HEADER_LENGTH:
+        return packet[:15] + packet[18:54] + packet[56:]
     return packet[:18] + packet[20:24] + packet[26:34] + packet[36:]
 
 

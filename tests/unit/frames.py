@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
 from vxnet.packet import ethernet, ip, mac, udp, vxlan
 from vxnet.packet.arp import REQUEST, Arp
+
+if TYPE_CHECKING:
+    from vxnet.model import IPAddress
 
 MAC_A = "02:00:00:00:00:0a"
 MAC_B = "02:00:00:00:00:0b"
@@ -62,7 +66,7 @@ def arp_request(sender_mac: str, sender_ip: str, target_ip: str) -> bytes:
 
 
 def from_remote(
-    inner: bytes, *, vni: int = 10, src: IPv4Address = REMOTE, dst: IPv4Address = LOCAL, dst_port: int = 4789
+    inner: bytes, *, vni: int = 10, src: IPAddress = REMOTE, dst: IPAddress = LOCAL, dst_port: int = 4789
 ) -> bytes:
     """Return the whole underlay frame in which ``src`` sends ``inner`` to ``dst``."""
     packet = vxlan.encapsulate(inner, vni=vni, src=src, dst=dst, dst_port=dst_port)

@@ -37,6 +37,7 @@ BLUE = SegmentRow(
 )
 HOST = Overview(
     local=IPv4Address("192.168.146.131"),
+    local6=None,
     dstport=4789,
     underlay="eth0",
     mtu=1500,

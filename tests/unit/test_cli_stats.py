@@ -24,6 +24,7 @@ def segment(name: str, vni: int, ports: tuple[PortRow, ...], traffic: Traffic) -
 
 HOST = Overview(
     local=IPv4Address("192.168.146.131"),
+    local6=None,
     dstport=4789,
     underlay="eth0",
     mtu=1500,

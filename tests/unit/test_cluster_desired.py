@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
@@ -67,6 +67,24 @@ def wanted(*segments: Segment, devices: dict[str, str] | None = None, aliases: d
 
 
 # ---- what is made of segments ----
+
+
+def test_hosts_of_two_families_do_not_meet() -> None:
+    """A port at a VTEP of the other family is left out whole, and it is said why; the others are as ever."""
+    wanted = desired((segment(far(), far("six", "fa:16:3e:00:00:06", "10.0.0.6", vtep="fd00::6")),), LOCAL, {}, {})
+    assert wanted.state.segments[0].remotes == (IPv4Address("192.0.2.2"),)
+    assert [entry.mac for entry in wanted.state.fdb] == ["fa:16:3e:00:00:09"]
+    assert [neighbour.address for neighbour in wanted.state.neighbours] == ["10.0.0.9"]
+    assert wanted.trouble == "cannot reach the ports at fd00::6: that is IPv6, and this host's 192.0.2.1 is IPv4"
+    assert outcome_of(1, wanted, {}).trouble == wanted.trouble
+
+
+def test_a_host_of_ipv6() -> None:
+    """With an IPv6 VTEP the remotes are IPv6."""
+    wanted = desired((segment(far(vtep="fd00::2")),), IPv6Address("fd00::1"), {}, {})
+    assert wanted.state.vtep == Vtep(local=IPv6Address("fd00::1"))
+    assert wanted.state.segments[0].remotes == (IPv6Address("fd00::2"),)
+    assert not wanted.trouble
 
 
 def test_a_segment_is_all_that_is_known_of_it() -> None:

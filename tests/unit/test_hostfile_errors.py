@@ -38,12 +38,12 @@ NOT_A_HOST_FILE = {
 UNKNOWN_KEYS = {
     '[vtpe]\nlocal = "192.0.2.1"': 'vtpe: unknown key "vtpe"; did you mean "vtep"?',
     VTEP + "dst_port = 4789": 'vtep.dst_port: unknown key "dst_port"; did you mean "dstport"?',
-    VTEP + "mtu = 1500": 'vtep.mtu: unknown key "mtu"; there is "local", "dstport"',
+    VTEP + "mtu = 1500": 'vtep.mtu: unknown key "mtu"; there is "local", "local6", "dstport"',
     BLUE + "aging = 300": 'segments[0].aging: unknown key "aging"; did you mean "ageing"?',
     BLUE + 'VNI = "x"': 'segments[0].VNI: unknown key "VNI"; did you mean "vni"?',
     TAP0 + "vni = 1": 'ports[0].vni: unknown key "vni"; there is "device", "segment"',
     ENTRY + 'device = "tap0"': 'fdb[0].device: unknown key "device"; there is "segment", "mac", "port", "remote"',
-    VTEP + '"a\\nb" = 1': 'vtep: unknown key "a\\nb"; there is "local", "dstport"',
+    VTEP + '"a\\nb" = 1': 'vtep: unknown key "a\\nb"; there is "local", "local6", "dstport"',
 }
 MISSING_KEYS = {
     "[vtep]": 'vtep.local: is missing; write, for example, local = "192.0.2.1"',
@@ -75,21 +75,33 @@ WRONG_TYPES = {
     BLUE + 'remotes = "192.0.2.2"': (
         'segments[0].remotes: "192.0.2.2" is not a list; write, for example, remotes = ["192.0.2.2"]'
     ),
-    BLUE + "remotes = [7]": "segments[0].remotes[0]: 7 is not an IPv4 address in quotes",
+    BLUE + "remotes = [7]": "segments[0].remotes[0]: 7 is not an IP address in quotes",
 }
 ADDRESSES = {
-    '[vtep]\nlocal = "eth0"': 'vtep.local: "eth0" is not an IPv4 address; names are not looked up',
+    '[vtep]\nlocal = "eth0"': 'vtep.local: "eth0" is not an IP address; names are not looked up',
     '[vtep]\nlocal = "192.0.2.1/24"': 'vtep.local: "192.0.2.1/24" has a prefix length; write the address alone',
-    '[vtep]\nlocal = "fd00::1"': ('vtep.local: "fd00::1" is an IPv6 address, and the underlay is IPv4 only as yet'),
+    '[vtep]\nlocal = "fe80::1"': (
+        "vtep.local: fe80::1 means another host on every link; give the hosts addresses in fd00::/8, or global ones"
+    ),
+    '[vtep]\nlocal = "fe80::1%eth0"': 'vtep.local: "fe80::1%eth0" names a device; write the address alone',
+    '[vtep]\nlocal = "::ffff:10.0.0.1"': (
+        "vtep.local: ::ffff:a00:1 is an IPv4 address written as IPv6; write it as IPv4"
+    ),
+    '[vtep]\nlocal = "::1"': "vtep.local: ::1 is a loopback address, which no other host can reach",
+    '[vtep]\nlocal = "::"': "vtep.local: :: is no host's address: it means any",
+    '[vtep]\nlocal = "10.0.0.1"\nlocal6 = "10.0.0.2"': 'vtep.local6: "10.0.0.2" is not an IPv6 address',
+    '[vtep]\nlocal = "fd00::1"\nlocal6 = "fd00::2"': (
+        "vtep.local6: fd00::2 stands beside vtep.local, which is IPv6; it is for an IPv4 one"
+    ),
     '[vtep]\nlocal = "127.0.0.1"': "vtep.local: 127.0.0.1 is a loopback address, which no other host can reach",
     '[vtep]\nlocal = "0.0.0.0"': "vtep.local: 0.0.0.0 is no host's address: 0.0.0.0/8 means this network",
     '[vtep]\nlocal = "239.1.1.1"': "vtep.local: 239.1.1.1 is a multicast address; that is what group = is for",
     '[vtep]\nlocal = "255.255.255.255"': "vtep.local: 255.255.255.255 is the broadcast address",
     BLUE + 'remotes = ["192.0.2.2", "host2"]': (
-        'segments[0].remotes[1]: "host2" is not an IPv4 address; names are not looked up'
+        'segments[0].remotes[1]: "host2" is not an IP address; names are not looked up'
     ),
     BLUE + 'remotes = ["fd00::2"]': (
-        'segments[0].remotes[0]: "fd00::2" is an IPv6 address, and the underlay is IPv4 only as yet'
+        "segments[0].remotes[0]: fd00::2 is IPv6, and this host's VTEP has no such address; give it vtep.local6"
     ),
     BLUE + 'remotes = ["239.1.1.1"]': (
         "segments[0].remotes[0]: 239.1.1.1 is a multicast address; that is what group = is for"
@@ -104,14 +116,15 @@ ADDRESSES = {
         "segments[0].remotes[2]: 192.0.2.2 stands at segments[0].remotes[0] already; no two may be the same"
     ),
     BLUE + 'group = "192.0.2.2"': (
-        "segments[0].group: 192.0.2.2 is not a multicast address; a group is in 224.0.0.0/4, best in 239.0.0.0/8"
+        "segments[0].group: 192.0.2.2 is not a multicast address; a group is in 224.0.0.0/4, best in 239.0.0.0/8, "
+        "or in ff05::/16"
     ),
     BLUE + 'group = "224.0.0.5"': (
         "segments[0].group: 224.0.0.5 belongs to routing protocols and passes no router (224.0.0.0/24);"
         " choose a group in 239.0.0.0/8"
     ),
     BLUE + 'group = "ff05::1"': (
-        'segments[0].group: "ff05::1" is an IPv6 address, and the underlay is IPv4 only as yet'
+        "segments[0].group: ff05::1 is IPv6, and this host's VTEP has no such address; give it vtep.local6"
     ),
     BLUE + 'group = "239.1.1.1"\nremotes = ["192.0.2.2"]': (
         "segments[0].group: 239.1.1.1 stands beside remotes; BUM goes to a group or to remotes, not both"

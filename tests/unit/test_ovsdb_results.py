@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,8 +15,11 @@ from vxnet.sources.ovsdb.links import Egress
 from vxnet.sources.ovsdb.ofports import Numbers
 from vxnet.sources.ovsdb.undone import undone
 
+if TYPE_CHECKING:
+    from vxnet.model import IPAddress
+
 MAC = "52:54:00:00:00:07"
-EGRESS = {IPv4Address(REMOTE): Egress("br-ex", carrier=True)}
+EGRESS: dict[IPAddress, Egress] = {IPv4Address(REMOTE): Egress("br-ex", carrier=True)}
 
 
 def written(bridge: Bridge, failures: dict[str, str] | None = None, **devices: str | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
@@ -36,6 +36,10 @@ def read(**options: str) -> Read:
         ({"remote_ip": "flow"}, {"remote": None}),
         ({"remote_ip": "flow", "local_ip": "flow"}, {"remote": None}),
         ({"local_ip": "192.0.2.1"}, {"local": IPv4Address("192.0.2.1")}),
+        (
+            {"remote_ip": "fd00::2", "local_ip": "fd00::1"},
+            {"remote": IPv6Address("fd00::2"), "local": IPv6Address("fd00::1")},
+        ),
         ({"dst_port": "8472"}, {"dstport": 8472}),
         ({"ttl": "5"}, {"ttl": 5}),
         ({"ttl": "0"}, {"ttl": 64}),
@@ -63,7 +67,7 @@ def test_options(options: dict[str, str], fields: dict[str, Any]) -> None:
         ({"remote_ip": "ff02::1"}, "e: multicast remote_ip=ff02::1 not allowed"),
         ({"local_ip": "flow"}, "e: vxlan type requires 'remote_ip=flow' with 'local_ip=flow'"),
         ({"local_ip": "fd00::1"}, "e: 'remote_ip' and 'local_ip' has to be of the same address family"),
-        ({"remote_ip": "fd00::1"}, "e: vxnet does not do IPv6 between hosts yet: 'remote_ip' fd00::1"),
+        ({"remote_ip": "fe80::1"}, "e: bad vxlan 'remote_ip': fe80::1 means another host on every link"),
         (
             {"remote_ip": "127.0.0.1"},
             "e: bad vxlan 'remote_ip': 127.0.0.1 is a loopback address, which no other host can reach",

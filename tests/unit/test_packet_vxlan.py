@@ -13,7 +13,7 @@ from scapy.layers.vxlan import VXLAN
 from tests.unit.frames import LOCAL, MAC_A, MAC_B, REMOTE, payloads, udp_frame, vnis
 from vxnet.packet.errors import MalformedError
 from vxnet.packet.flow import source_port
-from vxnet.packet.vxlan import OVERHEAD, Vxlan, encapsulate, onto_ethernet
+from vxnet.packet.vxlan import Vxlan, encapsulate, onto_ethernet, overhead
 
 
 @given(vnis, payloads)
@@ -54,7 +54,7 @@ def test_outer_packet_is_scapys(vni: int, dst_port: int, inner: bytes) -> None:
         / VXLAN(flags="Instance", vni=vni)
     )
     assert onto_ethernet(packet, src_mac=MAC_A, dst_mac=MAC_B) == bytes(theirs / inner)
-    assert len(packet) == len(inner) + OVERHEAD
+    assert len(packet) == len(inner) + overhead(REMOTE)
 
 
 def test_scapy_reads_the_inner_frame() -> None:

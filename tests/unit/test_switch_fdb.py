@@ -12,11 +12,11 @@ from vxnet.packet.mac import BROADCAST
 from vxnet.switch import Behind, FdbRow, Switch, ToPort
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
+    from vxnet.model import IPAddress
 
 MAC_D = "02:00:00:00:00:0d"
 
-Where: TypeAlias = "str | IPv4Address"
+Where: TypeAlias = "str | IPAddress"
 """A port, or a remote behind the segment's tunnel."""
 
 

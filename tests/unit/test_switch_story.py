@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 
 from tests.unit.frames import MAC_A, MAC_B, arp_request
 from vxnet.drops import DropReason, drop_reason
-from vxnet.model import HostState, Port, Segment, Vtep
+from vxnet.model import HostState, IPAddress, Port, Segment, Vtep
 from vxnet.packet.arp import REPLY, Arp
 from vxnet.packet.ethernet import ARP, Ethernet
 from vxnet.packet.vxlan import onto_ethernet
@@ -28,11 +28,11 @@ class Underlay:
     def __init__(self, states: tuple[HostState, ...]) -> None:
         """Start one switch for each state."""
         self.switches = {state.vtep.local: Switch(state) for state in states if state.vtep is not None}
-        self.wire: list[tuple[IPv4Address, IPv4Address]] = []
+        self.wire: list[tuple[IPAddress, IPAddress]] = []
         """Source and destination of every packet that was sent."""
-        self.drops: list[tuple[IPv4Address, DropReason]] = []
+        self.drops: list[tuple[IPAddress, DropReason]] = []
 
-    def send(self, local: IPv4Address, device: str, frame: bytes) -> list[tuple[IPv4Address, str]]:
+    def send(self, local: IPAddress, device: str, frame: bytes) -> list[tuple[IPAddress, str]]:
         """Let a machine send; return the ports, with their hosts, that got the frame unchanged."""
         outcome = self.switches[local].from_port(device, frame, 0)
         got = self._delivered(local, outcome, frame)
@@ -46,14 +46,14 @@ class Underlay:
                     got += self._delivered(other, switch.from_underlay(packet, 0), frame)
         return got
 
-    def _delivered(self, local: IPv4Address, outcome: Outcome, frame: bytes) -> list[tuple[IPv4Address, str]]:
+    def _delivered(self, local: IPAddress, outcome: Outcome, frame: bytes) -> list[tuple[IPAddress, str]]:
         if outcome.drop is not None:
             self.drops.append((local, outcome.drop))
         ports = [copy for copy in outcome.copies if isinstance(copy, ToPort)]
         assert all(copy.frame == frame for copy in ports)
         return [(local, copy.device) for copy in ports]
 
-    def fdb(self, local: IPv4Address) -> dict[str, str | IPv4Address]:
+    def fdb(self, local: IPAddress) -> dict[str, str | IPAddress]:
         """Return where each MAC is, as one VTEP sees it."""
         return {row.mac: row.where for row in self.switches[local].fdb()}
 
@@ -101,7 +101,7 @@ def test_tenants_with_equal_macs_never_meet() -> None:
     """Tenants 5001 and 5002 on the same two hosts, with the same MACs, each reach their own and only their own."""
     one, two, _ = VTEPS
 
-    def host(local: IPv4Address, remote: IPv4Address) -> HostState:
+    def host(local: IPAddress, remote: IPAddress) -> HostState:
         return HostState(
             vtep=Vtep(local=local),
             segments=(

@@ -7,9 +7,9 @@ import asyncio
 import logging
 import re
 import sys
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from vxnet.daemon.agent.service import Service
 from vxnet.datapath.kernel import require_root
 from vxnet.sources.cluster.stream import Servers
 from vxnet.sources.values import vtep_address
+
+if TYPE_CHECKING:
+    from vxnet.model import IPAddress
 
 _URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?/?")
 _MOST_PORT = 65535
@@ -61,11 +64,11 @@ def _urls(text: str) -> list[str]:
     return [url.rstrip("/") for url in urls]
 
 
-def _address(text: str) -> IPv4Address:
+def _address(text: str) -> IPAddress:
     try:
-        address = IPv4Address(text)
+        address = ip_address(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text} is not an IPv4 address", param_hint="--local") from error
+        raise typer.BadParameter(f"{text} is not an IP address", param_hint="--local") from error
     if what := vtep_address(address):
         raise typer.BadParameter(f"{text} {what}", param_hint="--local")
     return address

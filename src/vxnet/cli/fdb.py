@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
 from vxnet.cli.options import RUN_DIR, Json, OneSegment, RunDir
 from vxnet.cli.output import print_json, print_lines
 from vxnet.datapath import report
 from vxnet.datapath.report import FdbRow
+
+if TYPE_CHECKING:
+    from vxnet.model import IPAddress
 
 
 def fdb(
@@ -38,7 +41,7 @@ def line(row: FdbRow) -> str:
     return f"{row.mac} {where} vlan {row.vlan}{behind} bridge {row.segment}{age} {row.state}"
 
 
-def record(row: FdbRow) -> dict[str, str | int | float | IPv4Address | None]:
+def record(row: FdbRow) -> dict[str, str | int | float | IPAddress | None]:
     """Return an entry for JSON: ``port`` or ``remote``, never both; ``age`` is always there, null for a static one."""
     place = {"port": row.port} if row.port is not None else {"remote": row.remote}
     return {

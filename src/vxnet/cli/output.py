@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 import typer
@@ -50,6 +50,6 @@ def columns(rows: Sequence[Sequence[str | int]]) -> list[str]:
 
 def _json_form(value: object) -> str:
     """Return JSON's form of what msgspec has none for."""
-    if isinstance(value, IPv4Address):
+    if isinstance(value, IPv4Address | IPv6Address):
         return str(value)
     raise NotImplementedError(type(value))

@@ -37,10 +37,7 @@ from vxnet.datapath.report import (
 )
 from vxnet.errors import HostError
 from vxnet.model import AGEING, MAXADDRESS, VXLAN_PORT, Vlans
-from vxnet.packet import ethernet, ip, udp, vxlan
-
-OVERHEAD = ip.IPV4_HEADER_LENGTH + udp.HEADER_LENGTH + vxlan.HEADER_LENGTH + ethernet.HEADER_LENGTH
-"""Bytes that a tenant's MTU is below the underlay's: the outer headers and the inner Ethernet header (RFC 7348, 5)."""
+from vxnet.packet import ethernet, vxlan
 
 
 def show(
@@ -97,12 +94,16 @@ def lines(view: Overview, daemon: Running | None) -> Iterator[str]:
 
 
 def _vtep(view: Overview) -> Iterator[str]:
+    if view.local6:
+        yield _field("local6", str(view.local6))
     if view.dstport:
         yield _field("dstport", str(view.dstport))
     if view.underlay:
         yield _field("underlay", f"{view.underlay}, mtu {view.mtu}")
     if view.mtu:
-        yield _field("mtu for tenants", str(view.mtu - OVERHEAD))
+        # Below the underlay's by the outer headers and the inner Ethernet header (RFC 7348, section 5).
+        most = max(vxlan.overhead(address) for address in (view.local, view.local6) if address)
+        yield _field("mtu for tenants", str(view.mtu - most - ethernet.HEADER_LENGTH))
     if dropped := [f"{number} {reason}" for reason, number in view.drops.items() if number]:
         yield _field("drops", ", ".join(dropped))
     for fault in view.faults:

@@ -17,13 +17,13 @@ The socket's mode is 0600: whoever may talk to it may change the network.
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv4Address
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from vxnet.errors import ControlError
-from vxnet.model import HostState
+from vxnet.model import HostState, IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,8 +160,8 @@ def decode_request(line: bytes) -> Request:
 
 
 def _address(wanted: type, value: Any) -> Any:  # noqa: ANN401  (msgspec's hook)
-    if wanted is IPv4Address:
-        return IPv4Address(value)
+    if wanted in {IPAddress, IPv6Address}:
+        return ip_address(value)
     message = f"{wanted} is not known here"
     raise NotImplementedError(message)
 

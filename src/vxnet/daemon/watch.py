@@ -18,7 +18,10 @@ from pyroute2.netlink import rtnl
 
 log = logging.getLogger("vxnetd")
 
-_GROUPS = rtnl.RTMGRP_LINK | rtnl.RTMGRP_NEIGH | rtnl.RTMGRP_TC | rtnl.RTMGRP_IPV4_IFADDR | rtnl.RTMGRP_IPV4_ROUTE
+_GROUPS = (
+    *(rtnl.RTMGRP_LINK, rtnl.RTMGRP_NEIGH, rtnl.RTMGRP_TC),
+    *(rtnl.RTMGRP_IPV4_IFADDR, rtnl.RTMGRP_IPV4_ROUTE, rtnl.RTMGRP_IPV6_IFADDR, rtnl.RTMGRP_IPV6_ROUTE),
+)
 
 _LINKS = frozenset({"RTM_NEWLINK", "RTM_DELLINK", "RTM_NEWADDR", "RTM_DELADDR"})
 _FILTERS = frozenset({"RTM_DELTFILTER", "RTM_DELQDISC"})
@@ -47,7 +50,7 @@ class Watch:
         while True:
             try:
                 async with AsyncIPRoute() as ip:
-                    await ip.bind(groups=_GROUPS)
+                    await ip.bind(groups=sum(_GROUPS))
                     self._mark(links=True, ways=True)
                     while True:
                         # One call gives what has arrived together; the next one waits for more.

@@ -9,10 +9,11 @@ plan makes it anew.
 from __future__ import annotations
 
 from ctypes import c_uint32
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath.attach import is_attached
-from vxnet.datapath.devices import devices, group_routes, joined_groups
+from vxnet.datapath.devices import devices
 from vxnet.datapath.flooding import flood_list, through_tunnels
 from vxnet.datapath.internal import inner_name
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find, overlay_name
@@ -26,10 +27,11 @@ from vxnet.datapath.layout import (
     MEMBER_PORT,
     MEMBER_SECURED,
     MEMBER_TUNNEL,
-    ArrivalKey,
     Domain,
 )
 from vxnet.datapath.neighbours import neighbours_of
+from vxnet.datapath.routes import group_routes, joined_groups
+from vxnet.datapath.segments import arrivals
 from vxnet.datapath.slots import Slots
 from vxnet.datapath.sources import Sources
 from vxnet.datapath.tunnelmember import arrival, tunnel_of
@@ -40,12 +42,12 @@ from vxnet.packet.mac import format_mac
 from vxnet.plan import Actual
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
     from pathlib import Path
 
     from vxnet.datapath.devices import Device, Devices
     from vxnet.datapath.layout import Member, VtepValue
     from vxnet.datapath.maps import Maps
+    from vxnet.model import IPAddress
     from vxnet.plan import Value
 
 
@@ -68,8 +70,8 @@ class _Around(NamedTuple):
 
     value: VtepValue
     taken: frozenset[FilterEntry]
-    routed: frozenset[IPv4Address]
-    joined: frozenset[IPv4Address]
+    routed: frozenset[IPAddress]
+    joined: frozenset[IPAddress]
 
 
 class _Reader:
@@ -80,7 +82,7 @@ class _Reader:
         self._sources = Sources(maps)
         self._vteps = {value.dstport: value for _, value in maps.vteps.items()}
         # That of the segments has an address of its own.
-        self._vtep = next((value for value in self._vteps.values() if value.local.ipv4()), None)
+        self._vtep = next((value for value in self._vteps.values() if value.local.ip()), None)
         self._faults: dict[Value, str] = {}
         self._broken_ports: dict[int, Port] = {}
 
@@ -102,18 +104,21 @@ class _Reader:
 
     def _read_vtep(self) -> Vtep | None:
         value = self._vtep
-        local = value.local.ipv4() if value else None
+        local = value.local.ip() if value else None
         if value is None or local is None:
             return None
-        vtep = Vtep(local=local, dstport=value.dstport)
+        other = value.local6.ip()
+        local6 = other if isinstance(other, IPv6Address) and other != local else None
+        vtep = Vtep(local=local, local6=local6, dstport=value.dstport)
         if fault := self._moved(value) or self._vtep_fault(value):
             self._faults[vtep] = fault
         return vtep
 
     def _moved(self, value: VtepValue) -> str:
-        underlay, local = self._present.by_index.get(value.underlay), value.local.ipv4()
-        gone = underlay is None or local not in underlay.addresses
-        return f"{local} is no longer on the device it was on" if gone else ""
+        underlay = self._present.by_index.get(value.underlay)
+        has = underlay.addresses if underlay else ()
+        gone = next((local for local in (value.local.ip(), value.local6.ip()) if local not in has), None)
+        return f"{gone} is no longer on the device it was on" if gone else ""
 
     def _vtep_fault(self, value: VtepValue) -> str:
         underlay = self._present.by_index[value.underlay]
@@ -166,8 +171,8 @@ class _Reader:
         name = domain.name.decode()
         tunnel = self._slots.tunnel(name)
         member = self._slots.members[tunnel] if tunnel else None
-        group = member.group.ipv4() if member else None
-        remotes = [place.remote.ipv4() for place in through_tunnels(self._maps, self._slots, slot)]
+        group = member.group.ip() if member else None
+        remotes = [place.remote.ip() for place in through_tunnels(self._maps, self._slots, slot)]
         segment = Segment(
             name=name,
             vni=domain.vni,
@@ -177,9 +182,8 @@ class _Reader:
             learning=bool(domain.flags & DOMAIN_LEARNING),
             maxaddress=domain.maxaddress,
         )
-        key = ArrivalKey(domain.vni, around.value.dstport, around.value.local)
         fault = self._flood_fault(slot, domain)
-        if not member or not self._maps.arrivals.get(key):
+        if not member or not all(map(self._maps.arrivals.get, arrivals(around.value, domain.vni))):
             fault = "half made"
         elif FilterEntry(domain.vni, group) not in around.taken:
             fault = f"VNI {domain.vni} is missing in {overlay_name(around.value.dstport)}"
@@ -289,7 +293,7 @@ class _Reader:
             if not value.flags & FDB_STATIC or domain is None:
                 continue
             mac, segment = format_mac(bytes(key.mac)), domain.name.decode()
-            if remote := value.place.remote.ipv4():
+            if remote := value.place.remote.ip():
                 entries.append(FdbEntry(segment=segment, mac=mac, remote=remote))
             elif port := ports.get(value.place.member):
                 entries.append(FdbEntry(segment=segment, mac=mac, port=port.device))

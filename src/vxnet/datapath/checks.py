@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.devices import Device, Devices
-    from vxnet.model import HostState, Port, Vtep
+    from vxnet.model import HostState, IPAddress, Port, Vtep
 
 
 def check(desired: HostState, run_dir: Path) -> None:
@@ -45,12 +45,7 @@ def unusable_ports(desired: HostState, run_dir: Path) -> dict[Port, str]:
 
 def underlay_of(vtep: Vtep, present: Devices, run_dir: Path) -> Device:
     """Return the device that holds the VTEP's address. HostError if there is none, or it cannot carry VXLAN."""
-    device = present.holding(vtep.local)
-    if device is None:
-        known = ((a, d) for d in present.by_index.values() for a in d.addresses if not a.is_loopback)
-        have = ", ".join(f"{address} on {holder.name}" for address, holder in known)
-        message = f"vtep.local: no device has {vtep.local}; this host has {have or 'no address at all'}"
-        raise HostError(message)
+    device = _holder("vtep.local", vtep.local, present)
     if not device.ethernet:
         message = f"vtep.local: {vtep.local} is on {device.name}, which is not an Ethernet device"
         raise HostError(message)
@@ -59,6 +54,19 @@ def underlay_of(vtep: Vtep, present: Devices, run_dir: Path) -> Device:
         raise HostError(message)
     if owner := _owner(device, run_dir, (ACCESS,)):
         message = f"vtep.local: {vtep.local} is on {device.name}, which is a port of {owner}"
+        raise HostError(message)
+    if vtep.local6 and (other := _holder("vtep.local6", vtep.local6, present)) != device:
+        message = f"vtep.local6: {vtep.local6} is on {other.name}; it belongs on {device.name}, as vtep.local"
+        raise HostError(message)
+    return device
+
+
+def _holder(field: str, address: IPAddress, present: Devices) -> Device:
+    device = present.holding(address)
+    if device is None:
+        known = ((a, d) for d in present.by_index.values() for a in d.addresses)
+        have = ", ".join(f"{a} on {holder.name}" for a, holder in known if not (a.is_loopback or a.is_link_local))
+        message = f"{field}: no device has {address}; this host has {have or 'no address at all'}"
         raise HostError(message)
     return device
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network devices of this namespace, and what vxnet does to them; filters and routes.
+"""The network devices of this namespace, and what vxnet does to them; filters.
 
 Links are read and changed by rtnetlink.py: a host may have a thousand, and pyroute2 takes ten times as long.
 """
@@ -12,7 +12,7 @@ import struct
 import sys
 from contextlib import contextmanager
 from functools import lru_cache
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,13 +32,14 @@ from vxnet.datapath.rtnetlink import (
     talk,
 )
 from vxnet.errors import KernelError
+from vxnet.model import IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_GETADDR = 16, 17, 18, 22
 _IFADDRMSG = 8
-_IFA_LOCAL = 2
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_IFALIAS = 1, 3, 4, 10, 18, 20
 _IFLA_GROUP, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 27, 29, 37
 _INFO_KIND, _INFO_DATA = 1, 2
@@ -57,13 +58,8 @@ _ARPHRD_ETHER = 1
 _CLSACT = 0xFFFF0000
 _CLSACT_INGRESS, _CLSACT_EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
 
-_SCOPE_LINK = 253
-
 _REMEMBERED = 4096
 """How many devices are remembered as they were read last: of each a kilobyte or two."""
-
-ROUTE_PROTOCOL = 247
-"""The `proto` of the routes vxnet adds (rtnetlink(7)): `ip route show proto 247` lists them."""
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +77,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     master: int
     peer_elsewhere: bool
     vxlan_port: int
-    addresses: tuple[IPv4Address, ...]
+    addresses: tuple[IPAddress, ...]
 
     @property
     def filters_macs(self) -> bool:
@@ -95,7 +91,7 @@ class Devices(msgspec.Struct, frozen=True):
     by_index: dict[int, Device]
     by_name: dict[str, Device]
 
-    def holding(self, address: IPv4Address) -> Device | None:
+    def holding(self, address: IPAddress) -> Device | None:
         """Return the device that has ``address``."""
         return next((device for device in self.by_index.values() if address in device.addresses), None)
 
@@ -119,11 +115,12 @@ def netlink(what: str) -> Iterator[Any]:
 
 def devices() -> Devices:
     """Read them all."""
-    addresses: dict[int, list[IPv4Address]] = {}
-    body = struct.pack("=BxxxI", socket.AF_INET, 0)
+    addresses: dict[int, list[IPAddress]] = {}
+    body = struct.pack("=BxxxI", socket.AF_UNSPEC, 0)
     for reply in talk(_RTM_GETADDR, NLM_F_DUMP, body, "reading the addresses"):
-        if local := dict(attributes(reply[_IFADDRMSG:])).get(_IFA_LOCAL):
-            addresses.setdefault(struct.unpack_from("=I", reply, 4)[0], []).append(IPv4Address(local))
+        values = dict(attributes(reply[_IFADDRMSG:]))
+        if local := values.get(_IFA_LOCAL) or values.get(_IFA_ADDRESS):
+            addresses.setdefault(struct.unpack_from("=I", reply, 4)[0], []).append(ip_address(local))
     replies = talk(_RTM_GETLINK, NLM_F_DUMP, _which(0), "reading the network devices")
     found = [_with_addresses(_device(reply), addresses) for reply in replies]
     return Devices({device.index: device for device in found}, {device.name: device for device in found})
@@ -155,7 +152,7 @@ def _which(index: int) -> bytes:
     return _link(index) + mask
 
 
-def _with_addresses(device: Device, addresses: Mapping[int, list[IPv4Address]]) -> Device:
+def _with_addresses(device: Device, addresses: Mapping[int, list[IPAddress]]) -> Device:
     there = addresses.get(device.index)
     return msgspec.structs.replace(device, addresses=tuple(there)) if there else device
 
@@ -312,77 +309,6 @@ def remove_empty_clsact(index: int) -> None:
         except NetlinkError as error:
             if error.code not in {errno.ENOENT, errno.EINVAL, errno.ENODEV}:  # it is not there
                 raise
-
-
-_NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL})
-"""No route; or one of the types unreachable, prohibit and blackhole (ip-route(8))."""
-
-
-def way_to(remote: IPv4Address) -> int:
-    """Return the index of the device that the route to ``remote`` leads through; 0 if there is none."""
-    with netlink(f"asking for the route to {remote}") as ip:
-        try:
-            routes = list(ip.route("get", dst=str(remote)))
-        except NetlinkError as error:
-            if error.code in _NO_WAY:
-                return 0
-            raise
-    return next((int(route.get("oif") or 0) for route in routes), 0)
-
-
-def add_group_route(group: IPv4Address, underlay: int, metric: int) -> None:
-    """Route ``group`` to the underlay: the VXLAN device in external mode asks the routing table for groups too.
-
-    The metric is the VTEP's UDP port: it keeps the routes of several VTEPs apart, and a route of the user's own before
-    all of them.
-    """
-    with netlink(f"adding a route to group {group}") as ip:
-        ip.route("replace", **_group_route(group, underlay, metric))
-
-
-def remove_group_route(group: IPv4Address, underlay: int, metric: int) -> None:
-    """Take the group's route away again."""
-    with netlink(f"removing the route to group {group}") as ip:
-        ip.route("del", **_group_route(group, underlay, metric))
-
-
-def _group_route(group: IPv4Address, underlay: int, metric: int) -> dict[str, str | int]:
-    return {
-        "dst": f"{group}/32",
-        "oif": underlay,
-        "priority": metric,
-        "proto": ROUTE_PROTOCOL,
-        "scope": _SCOPE_LINK,
-    }
-
-
-def group_routes(underlay: int, metric: int) -> frozenset[IPv4Address]:
-    """Return the groups that have a route of this metric, ours, to the device ``underlay``."""
-    return frozenset(group for group, *place in all_group_routes() if place == [underlay, metric])
-
-
-def all_group_routes() -> list[tuple[IPv4Address, int, int]]:
-    """Return (group, index of its device, metric) of every route that a VTEP of vxnet has added."""
-    with netlink("reading the routes") as ip:
-        return [
-            (IPv4Address(route.get("dst")), route.get("oif"), route.get("priority") or 0)
-            for route in ip.get_routes(family=socket.AF_INET, proto=ROUTE_PROTOCOL)
-            if route.get("dst")
-        ]
-
-
-def joined_groups(underlay: int) -> frozenset[IPv4Address]:
-    """Return the IPv4 groups that this host is in on a device, whoever joined them."""
-    groups, here = set(), False
-    with Path("/proc/thread-self/net/igmp").open(encoding="ascii") as lines:
-        next(lines)
-        for line in lines:
-            words = line.split()
-            if line.startswith("\t"):  # a group of the device above: its address, in the CPU's byte order
-                groups |= {IPv4Address(struct.pack("=I", int(words[0], 16)))} if here else set()
-            else:
-                here = int(words[0]) == underlay
-    return frozenset(groups)
 
 
 def set_sysctl(path: str, value: str) -> None:

@@ -3,7 +3,7 @@
 
     the programs                          map `drops`
     the kernel's VXLAN device             its statistics, as `ip -s -s link show vxnet4789` has them
-    the UDP socket of that device         datagrams with a wrong checksum, the last column of /proc/net/udp
+    the UDP sockets of that device        datagrams with a wrong checksum, the last column of /proc/net/udp and udp6
 
 A device that is made anew counts from zero: what the old one had counted is kept in the map, see `keep`.
 """
@@ -27,7 +27,8 @@ _CONGESTION_MARK = drop_reason("CONGESTION_MARK")
 _KERNEL_SEND = drop_reason("KERNEL_SEND")
 _KERNEL_RECEIVE = drop_reason("KERNEL_RECEIVE")
 
-_UDP = Path("/proc/thread-self/net/udp")
+_SOCKETS = {Path("/proc/thread-self/net/udp"): "0" * 8, Path("/proc/thread-self/net/udp6"): "0" * 32}
+"""Where the kernel lists its UDP sockets, and how it writes an address that means any."""
 
 
 def dropped(maps: Maps) -> dict[DropReason, int]:
@@ -65,7 +66,11 @@ def _by_kernel(overlay: int, dstport: int) -> dict[DropReason, int]:
 
 
 def _socket_drops(port: int) -> int:
-    """Return the drops of the UDP socket that is bound to every address and this port; the VXLAN device's is."""
-    local = f"00000000:{port:04X}"
-    with _UDP.open(encoding="ascii") as lines:
-        return sum(int(words[-1]) for line in lines if (words := line.split())[1] == local)
+    """Return the drops of the UDP sockets that are bound to every address and this port; the VXLAN device's are."""
+    drops = 0
+    for file, anywhere in _SOCKETS.items():
+        if file.exists():  # a kernel without IPv6 has one of them
+            local = f"{anywhere}:{port:04X}"
+            with file.open(encoding="ascii") as lines:
+                drops += sum(int(words[-1]) for line in lines if (words := line.split())[1] == local)
+    return drops

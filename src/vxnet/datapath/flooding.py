@@ -44,9 +44,7 @@ def through_tunnels(maps: Maps, slots: Slots, slot: int) -> list[Place]:
     """Return the places on the underlay that BUM of the domain is to go to."""
     domain, tunnels = slots.domains[slot], slots.tunnels_of(slot)
     if domain.flags & DOMAIN_BRIDGE:
-        return [
-            Place(tunnel, slots.members[tunnel].remote) for tunnel in tunnels if slots.members[tunnel].remote.ipv4()
-        ]
+        return [Place(tunnel, slots.members[tunnel].remote) for tunnel in tunnels if slots.members[tunnel].remote.ip()]
     return [place for place in flood_list(maps, slot, domain) if place.member in tunnels]
 
 

@@ -47,15 +47,12 @@ class Address(ctypes.Structure):
             return cls.from_buffer_copy(address.packed)
         return cls.from_buffer_copy(bytes(16) if address is None else _MAPPED + address.packed)
 
-    def ipv4(self) -> IPv4Address | None:
+    def ip(self) -> IPv4Address | IPv6Address | None:
         """Back again; None for all zero."""
         raw = bytes(self.raw)
-        return IPv4Address(raw[12:]) if any(raw) else None
-
-    def either(self) -> IPv4Address | IPv6Address:
-        """Back again, where IPv6 may stand too."""
-        raw = bytes(self.raw)
-        return IPv4Address(raw[12:]) if raw.startswith(_MAPPED) else IPv6Address(raw)
+        if raw.startswith(_MAPPED):
+            return IPv4Address(raw[12:])
+        return IPv6Address(raw) if any(raw) else None
 
 
 class Place(ctypes.Structure):
@@ -84,15 +81,17 @@ class State(ctypes.Structure):
 
 
 class VtepValue(ctypes.Structure):
-    """A value of `vteps`; ``local`` zero: any address of this host."""
+    """A value of `vteps`; ``local`` zero: any address of this host; ``local6``: ``local``, if that is the only one."""
 
     local: Address
+    local6: Address
     underlay: int
     overlay: int
     mtu: int
     dstport: int
     _fields_ = (
         ("local", Address),
+        ("local6", Address),
         ("underlay", c_uint32),
         ("overlay", c_uint32),
         ("mtu", c_uint32),

@@ -20,29 +20,29 @@ from vxnet.datapath import devices as net
 from vxnet.datapath.attach import attach, detach, is_attached
 from vxnet.datapath.kernel import UNDERLAY
 from vxnet.datapath.layout import LISTENING, MEMBER_TUNNEL, Address, ArrivalKey
+from vxnet.datapath.routes import way_to
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
     from vxnet.datapath.devices import Devices
     from vxnet.datapath.layout import Member
     from vxnet.datapath.parts import Parts
+    from vxnet.model import IPAddress
 
 
 def follow(parts: Parts, *, routes: bool) -> None:
     """Bring programs and entries to where they belong. ``routes``: ask anew for all remotes, not only for new ones."""
-    ports = {value.dstport for _, value in parts.maps.vteps.items() if not value.local.ipv4()}
+    ports = {value.dstport for _, value in parts.maps.vteps.items() if not value.local.ip()}
     tunnels = {slot: m for slot, m in parts.slots.members.items() if m.kind == MEMBER_TUNNEL and m.dstport in ports}
     if not tunnels:
         return
     present = net.devices()
     before = {member.ifindex for member in tunnels.values()}
-    asked: dict[IPv4Address, int] = {}
+    asked: dict[IPAddress, int] = {}
     for slot, member in tunnels.items():
-        remote = member.remote.ipv4()
+        remote = member.remote.ip()
         if remote and (routes or member.ifindex not in present.by_index):
             if remote not in asked:
-                asked[remote] = net.way_to(remote)
+                asked[remote] = way_to(remote)
             if asked[remote] != member.ifindex:
                 member.ifindex = asked[remote]
                 parts.slots.put_member(slot, member)
@@ -74,13 +74,13 @@ def _listen(parts: Parts, tunnels: list[Member], present: Devices) -> None:
     addresses = {address for d in present.by_index.values() for address in d.addresses if not address.is_loopback}
     wanted = set()
     for member in tunnels:
-        local = member.local.ipv4()
+        local = member.local.ip()
         wanted |= {(member.dstport, address) for address in ({local} & addresses if local else addresses)}
     ports = {member.dstport for member in tunnels}
     there = {
         (key.dstport, address)
         for key, _ in parts.maps.arrivals.items()
-        if key.vni == LISTENING and key.dstport in ports and (address := key.local.ipv4())
+        if key.vni == LISTENING and key.dstport in ports and (address := key.local.ip())
     }
     for dstport, address in wanted - there:
         parts.maps.arrivals.put(ArrivalKey(LISTENING, dstport, Address.of(address)), c_uint32(0))

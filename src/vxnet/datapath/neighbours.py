@@ -37,7 +37,7 @@ def neighbours_of(maps: Maps, slots: Slots) -> list[Neighbour]:
     entries = [
         Neighbour(
             segment=slots.domains[key.domain].name.decode(),
-            address=str(key.address.either()),
+            address=str(key.address.ip()),
             mac=format_mac(bytes(value.mac)),
         )
         for key, value in maps.neighbours.items()

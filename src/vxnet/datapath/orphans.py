@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import attach
+from vxnet.datapath import attach, routes
 from vxnet.datapath import devices as net
 from vxnet.datapath.kernel import ACCESS, UNDERLAY, alias, owner_of
 
@@ -23,6 +23,6 @@ def remove_orphans(run_dir: Path) -> None:
         if found.program.name in {ACCESS, UNDERLAY} and owner_of(found.program) == alias(run_dir):
             attach.remove(found)
     ports = {device.vxlan_port for device in present.by_index.values() if device.alias.startswith("vxnet ")}
-    for group, index, metric in net.all_group_routes():
+    for group, index, metric in routes.all_group_routes():
         if metric not in ports:
-            net.remove_group_route(group, index, metric)
+            routes.remove_group_route(group, index, metric)

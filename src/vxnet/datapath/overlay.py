@@ -10,15 +10,15 @@ from vxnet.datapath import devices as net
 from vxnet.datapath import dropped, headroom, vxlandev
 from vxnet.datapath.attach import attach
 from vxnet.datapath.kernel import OVERLAY, alias, overlay_name
-from vxnet.datapath.layout import LISTENING, MEMBER_TUNNEL, VtepValue
+from vxnet.datapath.layout import LISTENING, MEMBER_TUNNEL, Address, VtepValue
 from vxnet.errors import HostError, KernelError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.devices import Device
-    from vxnet.datapath.layout import Address
     from vxnet.datapath.parts import Parts
+    from vxnet.model import Vtep
 
 
 def make(run_dir: Path, dstport: int, field: str, underlay: Device | None = None) -> Device:
@@ -44,17 +44,17 @@ def make(run_dir: Path, dstport: int, field: str, underlay: Device | None = None
         message = f"{field}: UDP port {dstport} is in use by another program; choose another one ({error})"
         raise HostError(message) from error
     # bpf_fib_lookup() asks on behalf of this device, and is only answered where the host forwards.
-    net.set_sysctl(f"ipv4/conf/{name}/forwarding", "1")
+    for family in ("ipv4", "ipv6"):
+        net.set_sysctl(f"{family}/conf/{name}/forwarding", "1")
     return device
 
 
-def put(
-    parts: Parts, device: Device, dstport: int, local: Address | None = None, underlay: Device | None = None
-) -> None:
+def put(parts: Parts, device: Device, dstport: int, vtep: Vtep | None = None, underlay: Device | None = None) -> None:
     """Let the programs know the device, and put theirs on it."""
     value = VtepValue(overlay=device.index, dstport=dstport)
-    if local and underlay:
-        value.local, value.underlay, value.mtu = local, underlay.index, underlay.mtu
+    if vtep and underlay:
+        value.local, value.local6 = Address.of(vtep.local), Address.of(vtep.local6 or vtep.local)
+        value.underlay, value.mtu = underlay.index, underlay.mtu
     parts.maps.vteps.put(c_uint32(dstport), value)
     parts.maps.overlays.put(c_uint32(device.index), c_uint32(dstport))
     attach(device.index, parts.program(OVERLAY), parts.maps.instance)

@@ -52,7 +52,7 @@ class Parts:
     @property
     def vtep(self) -> VtepValue:
         """The VTEP of the segments: the one with an address of its own. All zero before it is made."""
-        return next((value for _, value in self.maps.vteps.items() if value.local.ipv4()), VtepValue())
+        return next((value for _, value in self.maps.vteps.items() if value.local.ip()), VtepValue())
 
     @property
     def in_use(self) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import contextmanager
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -22,7 +21,7 @@ from vxnet.datapath.sweep import expired
 from vxnet.datapath.tunnelmember import tunnel_of
 from vxnet.datapath.vlans import vlans_of
 from vxnet.errors import HostError
-from vxnet.model import ALL_VLANS, Tunnel, Vlans
+from vxnet.model import ALL_VLANS, IPAddress, Tunnel, Vlans
 from vxnet.packet.mac import format_mac
 from vxnet.plan import kind_of, name_of
 
@@ -59,7 +58,7 @@ class FdbRow(msgspec.Struct, frozen=True, omit_defaults=True):
     mac: str
     state: Literal["static", "learned"]
     port: str | None = None
-    remote: IPv4Address | None = None
+    remote: IPAddress | None = None
     age: float | None = None
     vlan: int | None = None
     tunnel: str | None = None
@@ -78,7 +77,7 @@ class PortRow(msgspec.Struct, frozen=True):
 class RemoteRow(msgspec.Struct, frozen=True):
     """A remote: ``flood`` if BUM goes to it, ``macs`` behind it, ``age`` in seconds since a MAC of it was seen."""
 
-    address: IPv4Address
+    address: IPAddress
     flood: bool
     macs: int
     age: float | None
@@ -89,7 +88,7 @@ class SegmentRow(msgspec.Struct, frozen=True):
 
     name: str
     vni: int
-    group: IPv4Address | None
+    group: IPAddress | None
     ageing: int
     learning: bool
     maxaddress: int
@@ -129,10 +128,12 @@ class Overview(msgspec.Struct, frozen=True):
     """One host.
 
     ``drops`` has every reason by its name, zeros and all; ``faults`` is what is there but does not work.
-    Where there are no segments, ``local``, ``dstport`` and ``mtu`` are None.
+    Where there are no segments, ``local``, ``dstport`` and ``mtu`` are None; ``local6`` is, unless it stands beside an
+    IPv4 ``local``.
     """
 
-    local: IPv4Address | None
+    local: IPAddress | None
+    local6: IPAddress | None
     dstport: int | None
     underlay: str
     mtu: int | None
@@ -151,11 +152,12 @@ def overview(run_dir: Path) -> Overview:
 def _overview(run_dir: Path, maps: Maps) -> Overview:
     slots = Slots(maps)
     rows = _rows(maps, slots)
-    vtep = next((value for _, value in maps.vteps.items() if value.local.ipv4()), None)
+    vtep = next((value for _, value in maps.vteps.items() if value.local.ip()), None)
     underlay = devices().by_index.get(vtep.underlay) if vtep else None
     bridged = {slot: bool(domain.flags & DOMAIN_BRIDGE) for slot, domain in sorted(slots.domains.items())}
     return Overview(
-        local=vtep.local.ipv4() if vtep else None,
+        local=vtep.local.ip() if vtep else None,
+        local6=vtep.local6.ip() if vtep and bytes(vtep.local6) != bytes(vtep.local) else None,
         dstport=vtep.dstport if vtep else None,
         underlay=underlay.name if underlay else "",
         mtu=vtep.mtu if vtep else None,
@@ -205,7 +207,7 @@ def _rows(maps: Maps, slots: Slots) -> list[FdbRow]:
         if domain is None or member is None or member.domain != key.domain or expired(value, domain, now):
             continue
         static = bool(value.flags & FDB_STATIC)
-        remote = value.place.remote.ipv4()
+        remote = value.place.remote.ip()
         rows.append(
             FdbRow(
                 segment=domain.name.decode(),
@@ -265,15 +267,15 @@ def _segment(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> Seg
     domain = slots.domains[slot]
     name = domain.name.decode()
     tunnel = slots.tunnel(name) or 0
-    group = slots.members[tunnel].group.ipv4() if tunnel else None
+    group = slots.members[tunnel].group.ip() if tunnel else None
     mine = [row for row in rows if row.segment == name]
-    behind: dict[IPv4Address, list[FdbRow]] = {}
+    behind: dict[IPAddress, list[FdbRow]] = {}
     for row in mine:
         if row.remote:
             behind.setdefault(row.remote, []).append(row)
-    flooded = [place.remote.ipv4() for place in through_tunnels(maps, slots, slot)]
+    flooded = [place.remote.ip() for place in through_tunnels(maps, slots, slot)]
     remotes = [a for a in flooded if a and a != group]
-    remotes += sorted(a for a in behind if a not in remotes)
+    remotes += sorted((a for a in behind if a not in remotes), key=lambda a: (a.version, a))
     return SegmentRow(
         name=name,
         vni=domain.vni,

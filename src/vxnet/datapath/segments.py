@@ -13,8 +13,7 @@ from __future__ import annotations
 from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import devices as net
-from vxnet.datapath import flooding, vxlandev
+from vxnet.datapath import flooding, routes, vxlandev
 from vxnet.datapath.layout import (
     DOMAIN_LEARNING,
     LISTENING,
@@ -30,11 +29,9 @@ from vxnet.datapath.vxlandev import FilterEntry
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
     from vxnet.datapath.layout import VtepValue
     from vxnet.datapath.parts import Parts
-    from vxnet.model import Segment
+    from vxnet.model import IPAddress, Segment
 
 
 TTL = 64
@@ -47,7 +44,7 @@ def add(parts: Parts, segment: Segment) -> None:
     slot = slots.domain_of(segment.name)
     old = slots.domains[slot] if slot else Domain()
     tunnel = slots.tunnel(segment.name)
-    old_group = slots.members[tunnel].group.ipv4() if tunnel else None
+    old_group = slots.members[tunnel].group.ip() if tunnel else None
     slot = slots.put_domain(
         slot,
         Domain(
@@ -77,15 +74,21 @@ def add(parts: Parts, segment: Segment) -> None:
     tunnel = slots.put_member(tunnel, member)
     remotes = (segment.group,) if segment.group else segment.remotes
     flooding.rewrite(maps, slots, slot, [Place(tunnel, Address.of(remote)) for remote in remotes])
-    maps.arrivals.put(ArrivalKey(segment.vni, value.dstport, value.local), c_uint32(tunnel))
+    for key in arrivals(value, segment.vni):
+        maps.arrivals.put(key, c_uint32(tunnel))
     if segment.group:
         for vni in (segment.vni, LISTENING):
             maps.arrivals.put(ArrivalKey(vni, value.dstport, group), c_uint32(tunnel))
     _filter(value, segment, is_new=not old.used)
     if segment.group:
-        net.add_group_route(segment.group, value.underlay, value.dstport)
+        routes.add_group_route(segment.group, value.underlay, value.dstport)
     if old_group and old_group != segment.group:
         _leave(parts, segment.vni, old_group)
+
+
+def arrivals(value: VtepValue, vni: int) -> tuple[ArrivalKey, ...]:
+    """Return the keys of the packets of a segment that are sent to the VTEP itself."""
+    return tuple(ArrivalKey(vni, value.dstport, local) for local in (value.local, value.local6))
 
 
 def _filter(value: VtepValue, segment: Segment, *, is_new: bool) -> None:
@@ -96,7 +99,7 @@ def _filter(value: VtepValue, segment: Segment, *, is_new: bool) -> None:
 
 
 def _in_place(value: VtepValue, wanted: FilterEntry) -> bool:
-    joined = wanted.group is None or wanted.group in net.joined_groups(value.underlay)
+    joined = wanted.group is None or wanted.group in routes.joined_groups(value.underlay)
     return joined and wanted in vxlandev.vnis(value.overlay)
 
 
@@ -123,20 +126,20 @@ def _drop(overlay: int, entry: FilterEntry) -> None:
             raise
 
 
-def _leave(parts: Parts, vni: int, group: IPv4Address) -> None:
+def _leave(parts: Parts, vni: int, group: IPAddress) -> None:
     """Forget a segment's group; the last segment that leaves it takes the route and the common entry away."""
     maps, value, address = parts.maps, parts.vtep, Address.of(group)
     maps.arrivals.remove(ArrivalKey(vni, value.dstport, address))
     members = (m for m in parts.slots.members.values() if m.kind == MEMBER_TUNNEL and m.vni != vni)
-    if other := next((member for member in members if member.group.ipv4() == group), None):
+    if other := next((member for member in members if member.group.ip() == group), None):
         # The kernel leaves a group with the first VNI that does, though others of the same device are in it.
-        if group not in net.joined_groups(value.underlay):
+        if group not in routes.joined_groups(value.underlay):
             _drop(value.overlay, FilterEntry(other.vni, group))
             _renew(value.overlay, FilterEntry(other.vni, group))
         return
     maps.arrivals.remove(ArrivalKey(LISTENING, value.dstport, address))
-    if group in net.group_routes(value.underlay, value.dstport):
-        net.remove_group_route(group, value.underlay, value.dstport)
+    if group in routes.group_routes(value.underlay, value.dstport):
+        routes.remove_group_route(group, value.underlay, value.dstport)
 
 
 def remove(parts: Parts, segment: Segment) -> None:
@@ -147,9 +150,10 @@ def remove(parts: Parts, segment: Segment) -> None:
         return
     domain = slots.domains[slot]
     _drop(value.overlay, FilterEntry(domain.vni, None))
-    maps.arrivals.remove(ArrivalKey(domain.vni, value.dstport, value.local))
+    for key in arrivals(value, domain.vni):
+        maps.arrivals.remove(key)
     if tunnel := slots.tunnel(segment.name):
-        if group := slots.members[tunnel].group.ipv4():
+        if group := slots.members[tunnel].group.ip():
             _leave(parts, domain.vni, group)
         slots.free_member(tunnel)
     flooding.clear(maps, slot, domain)

@@ -46,7 +46,7 @@ def add(parts: Parts, tunnel: Tunnel) -> None:
         refuse_taken_port(tunnel.dstport, f"tunnel {tunnel.name}", net.devices(), parts.run_dir)
         overlay.put(parts, overlay.make(parts.run_dir, tunnel.dstport, f"tunnel {tunnel.name}"), tunnel.dstport)
     old = slots.members[slot] if slot else None
-    if old and old.remote.ipv4() == tunnel.remote:
+    if old and old.remote.ip() == tunnel.remote:
         member.ifindex = old.ifindex
     slot = slot or slots.reserve_member()
     vlans.put(maps, slot, tunnel.vlans)

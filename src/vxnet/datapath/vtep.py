@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import devices as net
-from vxnet.datapath import overlay
+from vxnet.datapath import overlay, routes
 from vxnet.datapath.attach import attach, detach, is_attached
 from vxnet.datapath.checks import refuse_taken_port, underlay_of
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY
-from vxnet.datapath.layout import MEMBER_INTERNAL, MEMBER_PORT, MEMBER_TUNNEL, Address
+from vxnet.datapath.layout import MEMBER_INTERNAL, MEMBER_PORT, MEMBER_TUNNEL
 
 if TYPE_CHECKING:
     from vxnet.datapath.devices import Devices
@@ -30,7 +30,7 @@ def add(parts: Parts, vtep: Vtep) -> None:
     if overlay.of(parts, vtep.dstport) is None:
         refuse_taken_port(vtep.dstport, "vtep.dstport", present, parts.run_dir)
     device = overlay.make(parts.run_dir, vtep.dstport, "vtep.dstport", underlay)
-    overlay.put(parts, device, vtep.dstport, Address.of(vtep.local), underlay)
+    overlay.put(parts, device, vtep.dstport, vtep, underlay)
     attach(underlay.index, parts.program(UNDERLAY), parts.maps.instance)
 
 
@@ -45,8 +45,8 @@ def _leave_underlay(parts: Parts, present: Devices) -> None:
     value = parts.vtep
     if value.underlay in present.by_index:
         detach(value.underlay, parts.maps.instance)
-        for group in net.group_routes(value.underlay, value.dstport):
-            net.remove_group_route(group, value.underlay, value.dstport)
+        for group in routes.group_routes(value.underlay, value.dstport):
+            routes.remove_group_route(group, value.underlay, value.dstport)
 
 
 def replace_programs(parts: Parts) -> None:

@@ -2,8 +2,8 @@
 """The kernel's VXLAN device in external (collect-metadata) mode, with a VNI filter: the slow path and the UDP listener.
 
 One device serves every segment of a VTEP. Its VNI filter (Linux 5.18) lists the VNIs it takes from the wire, and for a
-VNI with a group the kernel itself joins that group (IGMP) on the underlay device. So memberships live as long as the
-device, with no process and no socket of ours to hold them; two VNIs with one group share one membership.
+VNI with a group the kernel itself joins that group (IGMP, MLD) on the underlay device. So memberships live as long as
+the device, with no process and no socket of ours to hold them; two VNIs with one group share one membership.
 
 pyroute2 does not know the filter's messages, so this file speaks rtnetlink itself (linux/if_link.h):
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,6 +32,7 @@ from vxnet.datapath.rtnetlink import (
     attributes,
     talk,
 )
+from vxnet.model import IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,10 +43,10 @@ _AF_BRIDGE = 7
 
 _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_STATS64 = 3, 18, 23
 _INFO_KIND, _INFO_DATA = 1, 2
-_VXLAN_LINK, _VXLAN_LEARNING, _VXLAN_PORT_RANGE, _VXLAN_PORT = 3, 7, 10, 15
+_VXLAN_LINK, _VXLAN_LEARNING, _VXLAN_PORT_RANGE, _VXLAN_PORT, _VXLAN_ZERO_CSUM6_RX = 3, 7, 10, 15, 20
 _VXLAN_COLLECT_METADATA, _VXLAN_VNIFILTER = 25, 30
 _FILTER_ENTRY = 1
-_ENTRY_START, _ENTRY_END, _ENTRY_GROUP = 1, 2, 3
+_ENTRY_START, _ENTRY_END, _ENTRY_GROUP, _ENTRY_GROUP6 = 1, 2, 3, 4
 
 _STATS64 = (
     *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped"),
@@ -68,7 +69,7 @@ class FilterEntry(msgspec.Struct, frozen=True, order=True):
     """One VNI that the device takes from the wire, and the group joined for it."""
 
     vni: int
-    group: IPv4Address | None = None
+    group: IPAddress | None = None
 
 
 def create(name: str, *, dstport: int, filtered_for: int | None) -> None:
@@ -81,6 +82,8 @@ def create(name: str, *, dstport: int, filtered_for: int | None) -> None:
         + attribute(_VXLAN_PORT_RANGE, struct.pack("!HH", SPORT_MIN, SPORT_MAX))
         + attribute(_VXLAN_PORT, struct.pack("!H", dstport))
         + attribute(_VXLAN_COLLECT_METADATA, b"\1")
+        # Over IPv6 too: RFC 7348, section 5, asks for no checksum, and RFC 6935 allows that for tunnels.
+        + attribute(_VXLAN_ZERO_CSUM6_RX, b"\1")
     )
     if filtered_for is not None:
         data += attribute(_VXLAN_LINK, struct.pack("=I", filtered_for)) + attribute(_VXLAN_VNIFILTER, b"\1")
@@ -116,7 +119,8 @@ def vnis(ifindex: int) -> frozenset[FilterEntry]:
                 fields = dict(attributes(entry))
                 first = struct.unpack("=I", fields[_ENTRY_START])[0]
                 last = struct.unpack("=I", fields[_ENTRY_END])[0] if _ENTRY_END in fields else first
-                group = IPv4Address(fields[_ENTRY_GROUP]) if _ENTRY_GROUP in fields else None
+                address = fields.get(_ENTRY_GROUP) or fields.get(_ENTRY_GROUP6)
+                group = ip_address(address) if address else None
                 found |= {FilterEntry(vni, group) for vni in range(first, last + 1)}
     return frozenset(found)
 
@@ -138,13 +142,13 @@ def _change_vnis(message: int, ifindex: int, entries: Iterable[FilterEntry], wha
             if last > first:
                 entry += attribute(_ENTRY_END, struct.pack("=I", last))
             if group:
-                entry += attribute(_ENTRY_GROUP, group.packed)
+                entry += attribute(_ENTRY_GROUP if isinstance(group, IPv4Address) else _ENTRY_GROUP6, group.packed)
             body += attribute(_FILTER_ENTRY | NESTED, entry)
         for _ in talk(message, NLM_F_ACK, body, what, _CURES):
             pass
 
 
-def _ranges(entries: Iterable[FilterEntry]) -> Iterator[tuple[int, int, IPv4Address | None]]:
+def _ranges(entries: Iterable[FilterEntry]) -> Iterator[tuple[int, int, IPAddress | None]]:
     """Neighbouring VNIs without a group as one range: a message holds few entries, and a host may have many VNIs."""
     first = last = 0
     for entry in sorted(entries, key=lambda e: (e.group is not None, e.vni)):

@@ -33,6 +33,8 @@ IPV6_HEADER_LENGTH = 40
 VERSION_4_NO_OPTIONS = 0x45
 """First byte of an IPv4 header of 20 bytes: version 4, IHL 5 words."""
 
+VERSION_6 = 6
+
 ICMP = 1
 TCP = 6
 UDP = 17

@@ -5,15 +5,14 @@
 +-------------------------------+-------------------------------+
 |          source port          |       destination port        |
 +-------------------------------+-------------------------------+
-|       length (with these 8)   |  checksum (0: none, IPv4 only)|
+|       length (with these 8)   |  checksum (0: none; IPv6: tunnels)|
 +-------------------------------+-------------------------------+
 """
 
 from __future__ import annotations
 
 import struct
-from ipaddress import IPv4Address, IPv6Address
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,9 +20,10 @@ from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.errors import MalformedError, need
 from vxnet.packet.ip import UDP
 
-HEADER_LENGTH = 8
+if TYPE_CHECKING:
+    from vxnet.model import IPAddress
 
-Address = TypeVar("Address", IPv4Address, IPv6Address)
+HEADER_LENGTH = 8
 
 
 class Udp(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,14 +51,14 @@ class Udp(msgspec.Struct, frozen=True, kw_only=True):
         length = HEADER_LENGTH + len(self.payload)
         return struct.pack("!HHHH", self.src_port, self.dst_port, length, self.checksum) + self.payload
 
-    def with_checksum(self, src: Address, dst: Address) -> Udp:
+    def with_checksum(self, src: IPAddress, dst: IPAddress) -> Udp:
         """Return the same datagram with the checksum it has between these addresses."""
         bare = msgspec.structs.replace(self, checksum=0)
         # A checksum that comes out as 0 is sent as 0xffff, since 0 means none (RFC 768).
         return msgspec.structs.replace(self, checksum=udp_checksum(src, dst, bare.encode()) or 0xFFFF)
 
 
-def udp_checksum(src: Address, dst: Address, datagram: bytes) -> int:
+def udp_checksum(src: IPAddress, dst: IPAddress, datagram: bytes) -> int:
     """Return the checksum over pseudo header and datagram; 0 if the datagram already holds the right one.
 
     The pseudo headers are those of RFC 768 and RFC 8200, section 8.1: both sum the same words.

@@ -12,14 +12,15 @@
 On the wire, with the bytes each header takes over IPv4:
 
     | outer Ethernet 14 | outer IPv4 20 | UDP 8 | VXLAN 8 | inner Ethernet frame without FCS |
-                        |<--------------- 36 ------------>|
+                        |<--------------- 36 ------------>|     (over IPv6: 40 and 56)
 
-`encapsulate` writes what the eBPF programs write: DF set, identification 0, TTL 64, TOS 0 but for the inner ECN field,
-no UDP checksum.
+`encapsulate` writes what the eBPF programs write: DF set, identification and flow label 0, TTL 64, TOS 0 but for the
+inner ECN field, no UDP checksum.
 """
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,18 +28,24 @@ import msgspec
 from vxnet.model import VXLAN_PORT
 from vxnet.packet import ecn, ip, udp
 from vxnet.packet.errors import MalformedError, need
-from vxnet.packet.ethernet import IPV4, Ethernet
+from vxnet.packet.ethernet import IPV4, IPV6, Ethernet
 from vxnet.packet.flow import source_port
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address
+    from vxnet.model import IPAddress
 
 HEADER_LENGTH = 8
 VNI_VALID = 0x08
 """The I flag, in the first byte."""
 
-OVERHEAD = ip.IPV4_HEADER_LENGTH + udp.HEADER_LENGTH + HEADER_LENGTH
-"""Bytes of outer IP packet around an inner frame, over IPv4: 36. The outer MACs do not count towards an MTU."""
+
+def overhead(remote: IPAddress) -> int:
+    """Return the bytes of outer IP packet around an inner frame: 36 over IPv4, 56 over IPv6.
+
+    The outer MACs do not count towards an MTU.
+    """
+    header = ip.IPV4_HEADER_LENGTH if isinstance(remote, IPv4Address) else ip.IPV6_HEADER_LENGTH
+    return header + udp.HEADER_LENGTH + HEADER_LENGTH
 
 
 class Vxlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,21 +70,24 @@ class Vxlan(msgspec.Struct, frozen=True, kw_only=True):
         return bytes((VNI_VALID, 0, 0, 0)) + self.vni.to_bytes(3, "big") + b"\0" + self.payload
 
 
-def encapsulate(frame: bytes, *, vni: int, src: IPv4Address, dst: IPv4Address, dst_port: int = VXLAN_PORT) -> bytes:
-    """Return the outer IPv4 packet (without the outer Ethernet header) that carries ``frame`` from VTEP to VTEP."""
-    datagram = udp.Udp(src_port=source_port(frame), dst_port=dst_port, payload=Vxlan(vni=vni, payload=frame).encode())
-    packet = ip.IPv4(
-        src=src,
-        dst=dst,
-        protocol=ip.UDP,
-        ttl=64,
-        tos=ecn.outer_field(frame),
-        dont_fragment=True,
-        payload=datagram.encode(),
-    )
-    return packet.encode()
+def encapsulate(frame: bytes, *, vni: int, src: IPAddress, dst: IPAddress, dst_port: int = VXLAN_PORT) -> bytes:
+    """Return the outer IP packet (without the outer Ethernet header) that carries ``frame`` from VTEP to VTEP.
+
+    TypeError if ``src`` and ``dst`` are not of one family.
+    """
+    payload = Vxlan(vni=vni, payload=frame).encode()
+    datagram = udp.Udp(src_port=source_port(frame), dst_port=dst_port, payload=payload).encode()
+    tos = ecn.outer_field(frame)
+    if isinstance(src, IPv4Address) and isinstance(dst, IPv4Address):
+        v4 = ip.IPv4(src=src, dst=dst, protocol=ip.UDP, ttl=64, tos=tos, dont_fragment=True, payload=datagram)
+        return v4.encode()
+    if isinstance(src, IPv6Address) and isinstance(dst, IPv6Address):
+        v6 = ip.IPv6(src=src, dst=dst, next_header=ip.UDP, hop_limit=64, traffic_class=tos, payload=datagram)
+        return v6.encode()
+    raise TypeError(f"{src} and {dst} are of two families")
 
 
 def onto_ethernet(packet: bytes, *, src_mac: str, dst_mac: str) -> bytes:
-    """Return the frame that carries the outer IPv4 ``packet`` to its next hop."""
-    return Ethernet(dst=dst_mac, src=src_mac, ethertype=IPV4, payload=packet).encode()
+    """Return the frame that carries the outer IP ``packet`` to its next hop."""
+    ethertype = IPV4 if packet[0] >> 4 == 4 else IPV6
+    return Ethernet(dst=dst_mac, src=src_mac, ethertype=ethertype, payload=packet).encode()

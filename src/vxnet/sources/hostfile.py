@@ -31,6 +31,7 @@ EXAMPLES = {
     "group": 'group = "239.1.1.1"',
     "learning": "learning = true",
     "local": 'local = "192.0.2.1"',
+    "local6": 'local6 = "fd00::1"',
     "mac": 'mac = "52:54:00:12:34:56"',
     "maxaddress": "maxaddress = 16384",
     "name": 'name = "blue"',

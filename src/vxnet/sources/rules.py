@@ -11,6 +11,7 @@ A problem is ``(field, what is wrong)``; fields are named as in the host file.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vxnet.sources.tomlfile import nearest, quoted
@@ -27,7 +28,7 @@ from vxnet.sources.values import (
 )
 
 if TYPE_CHECKING:
-    from vxnet.model import FdbEntry, HostState
+    from vxnet.model import FdbEntry, HostState, IPAddress, Vtep
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -53,6 +54,8 @@ def _values(state: HostState) -> Iterator[tuple[str, Any, Callable[[Any], str | 
     """Yield each value that can be wrong by itself: its field, the value, its check."""
     if state.vtep is not None:
         yield "vtep.local", state.vtep.local, vtep_address
+        if state.vtep.local6 is not None:
+            yield "vtep.local6", state.vtep.local6, vtep_address
         yield "vtep.dstport", state.vtep.dstport, udp_port
     for at, segment in _rows("segments", state.segments):
         yield f"{at}.name", segment.name, segment_name
@@ -84,11 +87,32 @@ def _flooding_has_one_way(state: HostState) -> Iterator[Problem]:
             yield f"{at}.group", f"{segment.group} stands beside remotes; BUM goes to a group or to remotes, not both"
 
 
+def _families_are_there(state: HostState) -> Iterator[Problem]:
+    """Hold to the rule that packets need an address of their family to come from."""
+    if state.vtep is None:
+        return
+    if state.vtep.local6 is not None and isinstance(state.vtep.local, IPv6Address):
+        yield "vtep.local6", f"{state.vtep.local6} stands beside vtep.local, which is IPv6; it is for an IPv4 one"
+    have = {address.version for address in _own(state.vtep)}
+    asked: list[tuple[str, IPAddress | None]] = []
+    for at, segment in _rows("segments", state.segments):
+        asked += [*_rows(f"{at}.remotes", segment.remotes), (f"{at}.group", segment.group)]
+    asked += [(f"{at}.remote", entry.remote) for at, entry in _rows("fdb", state.fdb)]
+    for field, address in asked:
+        if address is not None and address.version not in have:
+            cure = "give it vtep.local6" if isinstance(address, IPv6Address) else "give it an IPv4 vtep.local, too"
+            yield field, f"{address} is IPv{address.version}, and this host's VTEP has no such address; {cure}"
+
+
+def _own(vtep: Vtep) -> tuple[IPAddress, ...]:
+    return (vtep.local, vtep.local6) if vtep.local6 else (vtep.local,)
+
+
 def _remotes_are_others(state: HostState) -> Iterator[Problem]:
     for at, segment in _rows("segments", state.segments):
         yield from _doubles(f"{at}.remotes", "", segment.remotes)
         for field, remote in _rows(f"{at}.remotes", segment.remotes):
-            if state.vtep is not None and remote == state.vtep.local:
+            if state.vtep is not None and remote in _own(state.vtep):
                 yield field, f"{remote} is this host's own vtep.local; remotes are the other hosts"
 
 
@@ -129,13 +153,14 @@ def _place_is_there(state: HostState, at: str, entry: FdbEntry) -> Iterator[Prob
         if entry.port not in devices:
             cure = nearest(entry.port, devices)
             yield f"{at}.port", f"{quoted(entry.port)} is no port of segment {quoted(entry.segment)}; {cure}"
-    elif state.vtep is not None and entry.remote == state.vtep.local:
+    elif state.vtep is not None and entry.remote in _own(state.vtep):
         yield f"{at}.remote", f"{entry.remote} is this host's own vtep.local; a machine of this host is at a port"
 
 
 RULES: tuple[Rule, ...] = (
     _segments_differ,
     _flooding_has_one_way,
+    _families_are_there,
     _remotes_are_others,
     _segments_exist,
     _devices_differ,

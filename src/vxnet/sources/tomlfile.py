@@ -14,13 +14,14 @@ import difflib
 import json
 import re
 import tomllib
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import msgspec
 
 from vxnet.errors import ConfigError
+from vxnet.model import IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ class FaultError(Exception):
 
 def quoted(value: object) -> str:
     """Return a value as a message shows it: one line, strings in quotes as in TOML, not too long."""
-    if isinstance(value, IPv4Address):
+    if isinstance(value, IPv4Address | IPv6Address):
         return str(value)
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
@@ -201,28 +202,25 @@ def _at(field: str, tables: dict[str, Any]) -> object:
     return value
 
 
-def address(kind: type, value: object) -> IPv4Address:
-    """Return an address of the underlay; msgspec calls this for each IPv4Address (its ``dec_hook``).
+def address(kind: type, value: object) -> IPAddress:
+    """Return an address of the underlay; msgspec calls this for each IPAddress or IPv6Address (its ``dec_hook``).
 
     Raises ValueError, to which msgspec adds the field.
     """
-    if kind is not IPv4Address:
+    if kind not in {IPAddress, IPv6Address}:
         raise NotImplementedError(kind)
+    what = "an IPv6 address" if kind is IPv6Address else "an IP address"
     if not isinstance(value, str):
-        raise ValueError(f"{quoted(value)} is not an IPv4 address in quotes")  # noqa: TRY004  (msgspec's contract)
+        raise ValueError(f"{quoted(value)} is not {what} in quotes")  # noqa: TRY004  (msgspec's contract)
     try:
-        return IPv4Address(value)
+        found = ip_address(value)
     except ValueError:
-        raise ValueError(f"{quoted(value)} {_not_an_address(value)}") from None
-
-
-def _not_an_address(text: str) -> str:
-    try:
-        IPv6Address(text)
-    except ValueError:
-        pass
-    else:
-        return "is an IPv6 address, and the underlay is IPv4 only as yet"
-    if "/" in text:
-        return "has a prefix length; write the address alone"
-    return "is not an IPv4 address; names are not looked up"
+        cure = f"is not {what}; names are not looked up"
+        if "/" in value:
+            cure = "has a prefix length; write the address alone"
+        raise ValueError(f"{quoted(value)} {cure}") from None
+    if isinstance(found, IPv6Address) and found.scope_id:
+        raise ValueError(f"{quoted(value)} names a device; write the address alone")
+    if not isinstance(found, kind):
+        raise ValueError(f"{quoted(value)} is not {what}")  # noqa: TRY004  (msgspec's contract)
+    return found

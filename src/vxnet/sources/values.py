@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from vxnet.model import VNI_MAX, VNI_MIN
@@ -18,6 +18,9 @@ from vxnet.packet.mac import ZERO, is_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from ipaddress import IPv4Network, IPv6Network
+
+    from vxnet.model import IPAddress
 
 Number = Callable[[int], str | None]
 """A check of a number."""
@@ -52,28 +55,42 @@ maxaddress = within(1, MAXADDRESS_MAX, f"maxaddress is 1 to {MAXADDRESS_MAX}; le
 
 # --- addresses ------------------------------------------------------------------------------------------------------
 
-_NOT_A_HOST: Mapping[IPv4Network, str] = {
-    IPv4Network("0.0.0.0/8"): "is no host's address: 0.0.0.0/8 means this network",
-    IPv4Network("127.0.0.0/8"): "is a loopback address, which no other host can reach",
-    IPv4Network("224.0.0.0/4"): "is a multicast address; that is what group = is for",
-    IPv4Network("255.255.255.255/32"): "is the broadcast address",
+_MULTICAST = "is a multicast address; that is what group = is for"
+_LOOPBACK = "is a loopback address, which no other host can reach"
+
+_NOT_A_HOST: Mapping[IPv4Network | IPv6Network, str] = {
+    ip_network("0.0.0.0/8"): "is no host's address: 0.0.0.0/8 means this network",
+    ip_network("127.0.0.0/8"): _LOOPBACK,
+    ip_network("224.0.0.0/4"): _MULTICAST,
+    ip_network("255.255.255.255/32"): "is the broadcast address",
+    ip_network("::/128"): "is no host's address: it means any",
+    ip_network("::1/128"): _LOOPBACK,
+    ip_network("::ffff:0:0/96"): "is an IPv4 address written as IPv6; write it as IPv4",
+    ip_network("fe80::/10"): "means another host on every link; give the hosts addresses in fd00::/8, or global ones",
+    ip_network("ff00::/8"): _MULTICAST,
 }
 
-_LINK_LOCAL_GROUPS = IPv4Network("224.0.0.0/24")
+_NOT_A_GROUP: Mapping[IPv4Network | IPv6Network, str] = {
+    ip_network("224.0.0.0/24"): "belongs to routing protocols and passes no router (224.0.0.0/24); "
+    "choose a group in 239.0.0.0/8",
+    ip_network("ff00::/14"): "stays on one link (ff00::/14); choose a group in ff05::/16, or ff08::/16",
+}
 
 
-def vtep_address(value: IPv4Address) -> str | None:
+def vtep_address(value: IPAddress) -> str | None:
     """Accept what one host in the underlay may have. 240.0.0.0/4 may be one: Linux and some clouds use it."""
-    return next((why for network, why in _NOT_A_HOST.items() if value in network), None)
+    return _in(_NOT_A_HOST, value)
 
 
-def group_address(value: IPv4Address) -> str | None:
-    """Accept a multicast address that routers forward: not 224.0.0.0/24 (RFC 5771, section 4)."""
+def group_address(value: IPAddress) -> str | None:
+    """Accept a multicast address that routers forward (RFC 5771, section 4; RFC 4291, section 2.7)."""
     if not value.is_multicast:
-        return "is not a multicast address; a group is in 224.0.0.0/4, best in 239.0.0.0/8"
-    if value in _LINK_LOCAL_GROUPS:
-        return "belongs to routing protocols and passes no router (224.0.0.0/24); choose a group in 239.0.0.0/8"
-    return None
+        return "is not a multicast address; a group is in 224.0.0.0/4, best in 239.0.0.0/8, or in ff05::/16"
+    return _in(_NOT_A_GROUP, value)
+
+
+def _in(networks: Mapping[IPv4Network | IPv6Network, str], value: IPAddress) -> str | None:
+    return next((why for network, why in networks.items() if value in network), None)
 
 
 # --- names ----------------------------------------------------------------------------------------------------------

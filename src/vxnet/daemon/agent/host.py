@@ -17,13 +17,12 @@ import msgspec
 from vxnet.daemon.switch import Switch
 from vxnet.datapath.actual import read
 from vxnet.datapath.devices import devices
-from vxnet.model import DOWN
+from vxnet.model import DOWN, IPAddress
 from vxnet.sources.cluster.desired import ALIAS, desired
 from vxnet.sources.cluster.held import held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from ipaddress import IPv4Address
     from pathlib import Path
 
     from vxnet.cluster.messages import Held, Segment
@@ -63,7 +62,7 @@ def outcome_of(revision: int, wanted: Wanted, failures: Mapping[str, str]) -> Ou
         devices={port: device for device, port in wanted.ports.items()},
         active=frozenset(wanted.ports.values()) - waiting.keys(),
         waiting=waiting,
-        trouble=next((why for name, why in failures.items() if name not in wanted.ports), ""),
+        trouble=next((why for name, why in failures.items() if name not in wanted.ports), wanted.trouble),
     )
 
 
@@ -77,12 +76,13 @@ class Seen(NamedTuple):
 class Host:
     """One host of a cluster. HostError if another version of vxnet has left something in the kernel."""
 
-    def __init__(self, run_dir: Path, local: IPv4Address) -> None:
+    def __init__(self, run_dir: Path, local: IPAddress) -> None:
         self._run_dir = run_dir
         self._local = local
         self._switch = Switch(run_dir)
         self._seen_up: set[int] = set()
         self._said: dict[str, str] = {}
+        self._trouble = ""
         self.outcome = Outcome()
         """What came of what was wanted last."""
         self._present = devices()
@@ -120,7 +120,7 @@ class Host:
         actual = seen.actual if seen else None
         _, failures = self._switch.bring(wanted.state, look=look, actual=actual, present=self._present)
         self.outcome = outcome_of(revision, wanted, failures)
-        self._say(self.outcome.waiting)
+        self._say(self.outcome.waiting, wanted.trouble)
 
     def down(self, progress: Callable[[Change], None]) -> None:
         """Take everything away."""
@@ -155,7 +155,10 @@ class Host:
         named = (device for device in self._present.by_index.values() if device.alias.startswith(ALIAS))
         return {device.alias: device.name for device in named}
 
-    def _say(self, waiting: dict[str, str]) -> None:
+    def _say(self, waiting: dict[str, str], trouble: str) -> None:
+        if trouble and trouble != self._trouble:
+            log.warning("%s", trouble)
+        self._trouble = trouble
         for port, why in waiting.items():
             if self._said.get(port) != why:
                 log.info("port %s waits: %s", port, why)

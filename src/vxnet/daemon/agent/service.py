@@ -39,12 +39,12 @@ from vxnet.sources.cluster.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from ipaddress import IPv4Address
     from pathlib import Path
 
     from vxnet.cluster.messages import LocalPort, Segment
     from vxnet.daemon.agent.host import Seen
     from vxnet.daemon.control import Answer, Details, Request
+    from vxnet.model import IPAddress
     from vxnet.plan import Change
     from vxnet.sources.cluster.stream import Servers
 
@@ -60,7 +60,7 @@ _CALM = 0.5
 class Service:
     """One agent: one host of a cluster, one run directory."""
 
-    def __init__(self, servers: Servers, name: str, local: IPv4Address, run_dir: Path) -> None:
+    def __init__(self, servers: Servers, name: str, local: IPAddress, run_dir: Path) -> None:
         """Claim the run directory and adopt what is in the kernel. ControlError if another daemon has it."""
         self._run_dir = run_dir
         self._claim = claim(run_dir)

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from vxnet.daemon.ovs import ethtool
-from vxnet.datapath.devices import way_to
+from vxnet.datapath.routes import way_to
 from vxnet.datapath.rtnetlink import IFINFOMSG, NLM_F_DUMP, attribute, attributes, talk
 from vxnet.packet.mac import LENGTH, format_mac
 from vxnet.sources.ovsdb.links import Egress, Link
@@ -15,7 +15,8 @@ from vxnet.sources.ovsdb.status import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from ipaddress import IPv4Address
+
+    from vxnet.model import IPAddress
 
 _RTM_GETLINK: Final = 18
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
@@ -31,7 +32,7 @@ class LinkTable:
 
     def __init__(self) -> None:
         self.links: dict[str, Link] = {}
-        self._ways: dict[IPv4Address, int] = {}
+        self._ways: dict[IPAddress, int] = {}
 
     def read(self) -> None:
         """Read all devices. What ethtool says is asked again only of those that are new, or whose carrier changed."""
@@ -42,7 +43,7 @@ class LinkTable:
         """Look for the routes to remotes again when they are asked for next."""
         self._ways.clear()
 
-    def egress(self, remotes: Iterable[IPv4Address]) -> dict[IPv4Address, Egress]:
+    def egress(self, remotes: Iterable[IPAddress]) -> dict[IPAddress, Egress]:
         """Return the devices that lead to remotes; those without a route are left out."""
         wanted = set(remotes)
         if unknown := wanted - self._ways.keys():

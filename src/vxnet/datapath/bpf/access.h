@@ -119,7 +119,7 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	if (!v || !parse_inner(skb, &inner) || skb->len + IP_OVERHEAD > 65535 || prepare(skb, v, m, &to->remote, flow) ||
 	    wire_length(skb, &inner) > flow->mtu)
 		return -1;
-	__builtin_memcpy(flow->wire.dst, key.dst, 2 * MAC_LEN);
+	__builtin_memcpy(flow->flags & FLOW_IPV6 ? flow->wire6.encap.dst : flow->wire.encap.dst, key.dst, 2 * MAC_LEN);
 	flow->key = key;
 	if ((__s64)(now - flow->confirmed) > NEIGHBOUR_CONFIRM) {
 		flow->confirmed = now;
@@ -155,7 +155,6 @@ static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, str
 {
 	struct vtep *v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
 	int tag = tag_out(to->member, tunnel, f), ifindex;
-	__u32 overlay;
 	struct inner inner = {};
 
 	if (to->member == f->from)
@@ -164,10 +163,9 @@ static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, str
 		return drop(DROP_VLAN_FILTERED);
 	if (!v)
 		return drop(DROP_NO_PORT);
-	overlay = v->overlay;
 	if (is_ip(skb->protocol))
 		parse_inner(skb, &inner);
-	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
+	if (!fits(v, tunnel, &to->remote, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
 		return drop(DROP_TOO_BIG);
 	if (may_open && is_ip(skb->protocol) && !tag && !f->tag.vid && !skb->vlan_present) {
 		ifindex = open_tx_flow(skb, f->from, to);
@@ -176,7 +174,7 @@ static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, str
 			return bpf_redirect(ifindex, 0);
 		}
 	}
-	return to_overlay(skb, f, to, tunnel, overlay, tag);
+	return to_overlay(skb, f, to, v, tunnel, tag);
 }
 
 static __noinline int access_slow(struct __sk_buff *skb)

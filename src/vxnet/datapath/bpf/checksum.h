@@ -13,31 +13,35 @@
  */
 #define SHORT_DATAGRAM 76
 
-static __always_inline int ip_header_sound(const struct wire *w)
+static __always_inline int ip_header_sound(const void *ip)
 {
-	const __u32 *word = (const __u32 *)&w->version_ihl;
+	const __u32 *word = ip;
 	__u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
 
 	sum = (sum & 0xffffffff) + (sum >> 32);
 	return !fold((__u32)sum + (__u32)(sum >> 32));
 }
 
-/* A short datagram whose checksum is there and wrong. length: of the datagram. */
-static __noinline int short_and_wrong(struct __sk_buff *skb, __u32 length)
+/*
+ * A short datagram whose checksum is there and wrong. at: where the datagram is, behind both addresses; length: of it. The
+ * pseudo headers are those of RFC 768 and RFC 8200, section 8.1: both sum the same words.
+ */
+static __noinline int short_and_wrong(struct __sk_buff *skb, __u32 at, __u32 length)
 {
 	struct {
-		__be32 saddr, daddr;
-		__u8 zero, protocol;
-		__be16 length;
-	} pseudo = { .protocol = IPPROTO_UDP, .length = bpf_htons(length) };
-	__u32 at = ETH_HLEN + sizeof(struct iphdr), words[SHORT_DATAGRAM / 4] = {}, sum;
+		struct address saddr, daddr;	/* of IPv4 both are in the first 8 bytes */
+		__be32 length, protocol;
+	} pseudo = { .protocol = bpf_htonl(IPPROTO_UDP), .length = bpf_htonl(length) };
+	__u32 words[SHORT_DATAGRAM / 4] = {}, sum;
 	const struct udphdr *udp = (const void *)words;
 
 	if (length < sizeof(*udp))
 		return 0;
 	barrier_var(length);	/* two comparisons stay two: of one, the verifier of Linux 6.1 learns no bounds */
 	if (length > SHORT_DATAGRAM || bpf_skb_load_bytes(skb, at, words, length) ||
-	    bpf_skb_load_bytes(skb, at - 8, &pseudo, 8) || !udp->check)
+	    (skb->protocol == bpf_htons(ETH_P_IP) ? bpf_skb_load_bytes(skb, at - 8, &pseudo, 8)
+						  : bpf_skb_load_bytes(skb, at - 32, &pseudo, 32)) ||
+	    !udp->check)
 		return 0;
 	if (bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0)
 		return 0;	/* the device has verified it */

@@ -10,15 +10,17 @@ struct flood_run {
 	struct __sk_buff *skb;
 	struct flood_key key;
 	struct frame *f;
-	__u32 length;		/* of the outer packet */
+	__u32 length;		/* of the outer packet, were it IPv4 */
 	__u8 sent;		/* flags, not counts: the verifier would follow every value a count can take */
 	__u8 stuck;		/* too big for a tunnel it should have gone to */
 	__u8 failed;
 };
 
-static __always_inline int fits(const struct vtep *v, const struct member *tunnel, __u32 length)
+/* length: of the outer packet, were it IPv4 */
+static __always_inline int fits(const struct vtep *v, const struct member *tunnel, const struct address *remote,
+				__u32 length)
 {
-	return !v->mtu || length <= v->mtu || !(tunnel->flags & MEMBER_DF);
+	return !v->mtu || length + (is_ipv6(remote) ? IPV6_EXTRA : 0) <= v->mtu || !(tunnel->flags & MEMBER_DF);
 }
 
 static long flood_one(__u32 index, void *arg)
@@ -46,11 +48,11 @@ static long flood_one(__u32 index, void *arg)
 		v = bpf_map_lookup_elem(&vteps, &m->dstport);
 		if (!v)
 			return 0;
-		if (!fits(v, m, bytes_with(run->length, tag))) {
+		if (!fits(v, m, &to->remote, bytes_with(run->length, tag))) {
 			run->stuck = 1;
 			return 0;
 		}
-		if (set_tunnel(run->skb, m, &to->remote)) {
+		if (set_tunnel(run->skb, v, m, &to->remote)) {
 			run->failed = 1;
 			return 0;
 		}
@@ -67,8 +69,11 @@ static long flood_one(__u32 index, void *arg)
 	return 0;
 }
 
-/* Returns the action for the frame itself, of which only the copies travel on. */
-static __always_inline int flood_frame(struct __sk_buff *skb, struct frame *f, const struct domain *d)
+/*
+ * Returns the action for the frame itself, of which only the copies travel on. Not inlined: the stack is short, and who
+ * calls this has other calls to make that need it.
+ */
+static __noinline int flood_frame(struct __sk_buff *skb, struct frame *f, const struct domain *d)
 {
 	struct flood_run run = {
 		.skb = skb,

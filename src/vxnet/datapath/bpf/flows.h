@@ -35,7 +35,7 @@ static __always_inline int same_tx_key(const struct tx_flow_key *a, const struct
 static __always_inline struct rx_flow *rx_slot(const struct rx_flow_key *key)
 {
 	const __u64 *w = (const __u64 *)key;
-	__u32 slot = flow_slot(w[0] + w[1], w[2] + w[3]);
+	__u32 slot = flow_slot(w[0] + w[1] + w[3] + w[5], w[2] + w[4] + w[6]);
 
 	return bpf_map_lookup_elem(&rx_flows, &slot);
 }
@@ -43,8 +43,12 @@ static __always_inline struct rx_flow *rx_slot(const struct rx_flow_key *key)
 static __always_inline int same_rx_key(const struct rx_flow_key *a, const struct rx_flow_key *b)
 {
 	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+	__u64 differ = 0;
 
-	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
+#pragma unroll
+	for (int i = 0; i < 7; i++)
+		differ |= x[i] ^ y[i];
+	return !differ;
 }
 
 /* No change of the desired state or of the routes since (epoch), no MAC moved in the domain (moves), and not too old. */

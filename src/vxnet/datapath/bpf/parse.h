@@ -17,6 +17,7 @@
 
 #define OUTER_LEN 50			/* IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14: what wrapping adds */
 #define WIRE_LEN 64			/* and with the outer Ethernet header: struct wire */
+#define IPV6_EXTRA 20			/* what all of these are longer over IPv6 */
 #define VLAN_LEN 4			/* a tag, which the kernel keeps beside the frame */
 #define IP_OVERHEAD 36			/* an Ethernet frame of n bytes becomes an outer IP packet of n + 36 */
 
@@ -72,6 +73,16 @@ static __always_inline int same_mac(const __u8 *a, const __u8 *b)
 static __always_inline struct address mapped(__be32 ipv4)
 {
 	return (struct address){ { 0, 0, bpf_htonl(0xffff), ipv4 } };
+}
+
+static __always_inline int is_ipv6(const struct address *a)
+{
+	return a->word[0] || a->word[1] || a->word[2] != bpf_htonl(0xffff);
+}
+
+static __always_inline int is_unset(const struct address *a)
+{
+	return !(a->word[0] | a->word[1] | a->word[2] | a->word[3]);
 }
 
 static __always_inline int same_address(const struct address *a, const struct address *b)
@@ -179,7 +190,7 @@ static __always_inline __u8 outer_ecn(const struct inner *inner)
 }
 
 /*
- * The outer IP packet's length for this frame; for a GSO packet that of its largest segment, which for other protocols
+ * The outer IPv4 packet's length for this frame; for a GSO packet that of its largest segment, which for other protocols
  * than TCP and UDP nobody makes.
  */
 static __always_inline __u32 wire_length(const struct __sk_buff *skb, const struct inner *inner)

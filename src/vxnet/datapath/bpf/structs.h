@@ -45,6 +45,7 @@ struct state {
 /* A UDP port that packets come to and leave from, and the kernel's VXLAN device there: the slow path. */
 struct vtep {
 	struct address local;	/* zero: any address of this host; then underlay and mtu are zero as well */
+	struct address local6;	/* the IPv6 one beside an IPv4 one; else the same as local */
 	__u32 underlay;		/* ifindex of the device that holds local */
 	__u32 overlay;		/* ifindex of the VXLAN device */
 	__u32 mtu;		/* of the underlay device */
@@ -200,6 +201,19 @@ struct tx_flow_key {
 	__u8 src[MAC_LEN];
 };
 
+/* Behind either outer IP header: UDP, VXLAN and the inner Ethernet header. */
+struct encap {
+	__be16 sport;
+	__be16 dport;
+	__be16 udp_length;
+	__be16 udp_checksum;
+	__be32 vxlan_flags;
+	__be32 vxlan_vni;
+	__u8 dst[MAC_LEN];
+	__u8 src[MAC_LEN];
+	__be16 type;
+} __attribute__((packed, aligned(2)));
+
 /* The 64 bytes in front of the tenant's IP packet: all of the outer headers and the inner Ethernet header. */
 struct wire {
 	__u8 outer_dst[MAC_LEN];
@@ -215,20 +229,27 @@ struct wire {
 	__be16 ip_checksum;
 	__be32 saddr;
 	__be32 daddr;
-	__be16 sport;
-	__be16 dport;
-	__be16 udp_length;
-	__be16 udp_checksum;
-	__be32 vxlan_flags;
-	__be32 vxlan_vni;
-	__u8 dst[MAC_LEN];
-	__u8 src[MAC_LEN];
-	__be16 type;
+	struct encap encap;
 } __attribute__((packed, aligned(4)));	/* whatever it is read from: else each field is read byte by byte */
+
+/* The 84 bytes of an IPv6 underlay. */
+struct wire6 {
+	__u8 outer_dst[MAC_LEN];
+	__u8 outer_src[MAC_LEN];
+	__be16 outer_type;
+	__be32 version_class_label;
+	__be16 payload_length;
+	__u8 next_header;
+	__u8 hop_limit;
+	struct address saddr;
+	struct address daddr;
+	struct encap encap;
+} __attribute__((packed, aligned(4)));
 
 #define FLOW_LOCAL 1		/* to a port of this host: nothing to wrap */
 #define FLOW_PEER 2		/* MEMBER_PEER */
 #define FLOW_SECURED 4		/* MEMBER_SECURED: only for the sources at the end of struct tx_flow */
+#define FLOW_IPV6 8		/* through an IPv6 underlay: wire6 */
 
 struct tx_flow {
 	struct tx_flow_key key;	/* all zero: this slot is empty */
@@ -241,25 +262,26 @@ struct tx_flow {
 	__u32 to;		/* member */
 	__u32 ifindex;
 	__u32 flags;
-	__u32 mtu;
+	__u32 mtu;		/* of the way to the remote; over IPv6 less what its header is longer */
 	__u32 ip_sum;		/* the outer IPv4 header's checksum without TOS and total length, not folded */
 	__be32 ipv4;		/* of a secured port: the IPv4 and the IPv6 source that were found to be allowed; zero: none */
 	union {
 		struct wire wire;
-		__u64 words[8];
+		struct wire6 wire6;
+		__u64 words[11];
 	};
 	struct address ipv6;
 };
 
 struct rx_flow_key {
 	__be32 vni;		/* the header's last word: VNI and reserved byte; another byte there is another flow */
-	__be32 remote;
-	__be32 local;
 	__be16 dport;
 	__u16 unused;
 	__u8 dst[MAC_LEN];
 	__u8 src[MAC_LEN];
 	__u32 unused2;
+	struct address remote;
+	struct address local;
 };
 
 struct rx_flow {

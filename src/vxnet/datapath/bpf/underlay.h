@@ -2,8 +2,9 @@
 /*
  * This file contains the underlay side: what happens to a packet that arrives on the device with the VTEP's address.
  *
- *   1. underlay_fast  a plain VXLAN packet (IPv4 without options or fragments, UDP without checksum) whose VNI, addresses
- *                     and MACs were seen less than a second ago: unwrap, straight to its port.
+ *   1. underlay_fast  a plain VXLAN packet (IPv4 without options or fragments, or IPv6 without extension headers; UDP
+ *                     without checksum) whose VNI, addresses and MACs were seen less than a second ago: unwrap, straight
+ *                     to its port.
  *   2. underlay_slow  otherwise, if it is for our address (or a group) and UDP port: refuse what is not VXLAN or not for
  *                     any segment; known unicast is learned from, unwrapped and delivered; reserved bits are cleared
  *                     (RFC 7348, section 5: ignored on receipt; the kernel would refuse them); the rest goes on up the
@@ -27,33 +28,72 @@
 #define DECLINE TC_ACT_UNSPEC
 
 /*
+ * A packet as it lies there: the outer headers that come first, and what is the same behind both kinds of them. v6 is a
+ * constant wherever this is inlined.
+ */
+struct packet {
+	union {
+		const struct wire *w;
+		const struct wire6 *w6;
+	};
+	const struct encap *e;
+};
+
+static __always_inline __u32 wire_len(const int v6)
+{
+	return WIRE_LEN + (v6 ? IPV6_EXTRA : 0);
+}
+
+/* Returns 0 if the headers are not there, in the linear part. */
+static __always_inline int see(const struct __sk_buff *skb, struct packet *p, const int v6)
+{
+	p->w = (void *)(long)skb->data;
+	p->e = v6 ? &p->w6->encap : &p->w->encap;
+	return (void *)(p->e + 1) <= (void *)(long)skb->data_end;
+}
+
+static __always_inline __u8 outer_field(const struct packet *p, const int v6)
+{
+	return (v6 ? bpf_ntohl(load32(&p->w6->version_class_label)) >> 20 : p->w->tos) & ECN_MASK;
+}
+
+/*
  * What the outer ECN field says and the inner one does not is brought over by the kernel (RFC 6040, section 4.2): a
  * mark, and ECT(1) to ECT(0). Both are rare.
  */
-static __always_inline int ecn_agrees(const struct __sk_buff *skb, const struct wire *w)
+static __always_inline int ecn_agrees(const struct __sk_buff *skb, const struct packet *p, const int v6)
 {
-	__u8 outer = w->tos & ECN_MASK, inner[2] = {};
+	__u8 outer = outer_field(p, v6), inner[2] = {};
 
 	if (!(outer & ECN_ECT1))
 		return 1;
-	bpf_skb_load_bytes(skb, WIRE_LEN, inner, sizeof(inner));
-	if (w->type == bpf_htons(ETH_P_IPV6))
+	bpf_skb_load_bytes(skb, wire_len(v6), inner, sizeof(inner));
+	if (p->e->type == bpf_htons(ETH_P_IPV6))
 		inner[1] >>= 4;
 	return outer == ECN_ECT1 && (inner[1] & ECN_MASK) != ECN_ECT0;
 }
 
-/* One VXLAN packet as struct wire shows it: the 64 bytes are there, and they are IPv4, UDP, unfragmented, unchecked. */
-static __always_inline int plain(const struct wire *w)
+/* IPv4 and UDP, unfragmented, or IPv6 and UDP; unchecked. */
+static __always_inline int plain(const struct packet *p, const int v6)
 {
-	return w->version_ihl == 0x45 && w->protocol == IPPROTO_UDP && !(w->fragment & IP_FRAGMENT) &&
-	       !w->udp_checksum && ip_header_sound(w);
+	if (p->e->udp_checksum)
+		return 0;
+	if (v6)
+		return (*(const __u8 *)&p->w6->version_class_label & 0xf0) == 0x60 &&
+		       p->w6->next_header == IPPROTO_UDP;
+	return p->w->version_ihl == 0x45 && p->w->protocol == IPPROTO_UDP && !(p->w->fragment & IP_FRAGMENT) &&
+	       ip_header_sound(&p->w->version_ihl);
 }
 
-static __always_inline int lengths_agree(const struct __sk_buff *skb, const struct wire *w)
+static __always_inline int lengths_agree(const struct __sk_buff *skb, const struct packet *p, const int v6)
 {
-	__u16 total = bpf_ntohs(w->total_length);
+	__u16 length = bpf_ntohs(p->e->udp_length);
 
-	return total == (__u16)(skb->len - ETH_HLEN) && bpf_ntohs(w->udp_length) == (__u16)(total - sizeof(struct iphdr));
+	if (v6)
+		return length == bpf_ntohs(p->w6->payload_length) &&
+		       length == (__u16)(skb->len - ETH_HLEN - sizeof(struct ipv6hdr));
+	return bpf_ntohs(p->w->total_length) == (__u16)(skb->len - ETH_HLEN) &&
+	       length == (__u16)(skb->len - ETH_HLEN - sizeof(struct iphdr));
 }
 
 /*
@@ -61,9 +101,9 @@ static __always_inline int lengths_agree(const struct __sk_buff *skb, const stru
  * Whole segments of a stream do not mind, if they go straight into a guest. Datagrams do: the socket cuts them apart
  * again, and the kernel would look for a tunnel in them.
  */
-static __always_inline int gso_bears_unwrapping(const struct __sk_buff *skb, __be16 type, __u32 peer)
+static __always_inline int gso_bears_unwrapping(const struct __sk_buff *skb, __be16 type, __u32 peer, const int v6)
 {
-	__u32 at = WIRE_LEN + (type == bpf_htons(ETH_P_IP) ? AT_IPV4_PROTOCOL : AT_IPV6_NEXT_HEADER);
+	__u32 at = wire_len(v6) + (type == bpf_htons(ETH_P_IP) ? AT_IPV4_PROTOCOL : AT_IPV6_NEXT_HEADER);
 	__u8 protocol = 0;
 
 	if (!skb->gso_size)
@@ -72,37 +112,36 @@ static __always_inline int gso_bears_unwrapping(const struct __sk_buff *skb, __b
 	return peer && protocol == IPPROTO_TCP;
 }
 
-static __always_inline void rx_key(struct rx_flow_key *key, const struct wire *w)
+static __always_inline void rx_key(struct rx_flow_key *key, const struct packet *p, const int v6)
 {
-	key->vni = load32(&w->vxlan_vni);
-	key->remote = load32(&w->saddr);
-	key->local = load32(&w->daddr);
-	key->dport = w->dport;
+	key->vni = load32(&p->e->vxlan_vni);
+	key->dport = p->e->dport;
 	key->unused = key->unused2 = 0;
-	copy_macs(key->dst, w->dst);
+	copy_macs(key->dst, p->e->dst);
+	key->remote = v6 ? p->w6->saddr : mapped(load32(&p->w->saddr));
+	key->local = v6 ? p->w6->daddr : mapped(load32(&p->w->daddr));
 }
 
 /* Returns an action, or -2 to decline. */
-static __always_inline int underlay_fast(struct __sk_buff *skb)
+static __always_inline int underlay_fast(struct __sk_buff *skb, const int v6)
 {
-	struct wire *w = (void *)(long)skb->data;
-	__u32 bytes = skb->len - OUTER_LEN;
+	__u32 bytes = skb->len - (OUTER_LEN + (v6 ? IPV6_EXTRA : 0));
 	struct rx_flow_key key;
 	struct rx_flow *flow;
+	struct packet p;
 
-	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->pkt_type != PACKET_HOST ||
-	    (void *)(w + 1) > (void *)(long)skb->data_end)
+	if (skb->pkt_type != PACKET_HOST || !see(skb, &p, v6))
 		return -2;
-	if (!plain(w) || !is_ip(w->type) || !lengths_agree(skb, w) || !(load32(&w->vxlan_flags) & VXLAN_I_FLAG) ||
-	    !ecn_agrees(skb, w))
+	if (!plain(&p, v6) || !is_ip(p.e->type) || !lengths_agree(skb, &p, v6) ||
+	    !(load32(&p.e->vxlan_flags) & VXLAN_I_FLAG) || !ecn_agrees(skb, &p, v6))
 		return -2;
-	rx_key(&key, w);
+	rx_key(&key, &p, v6);
 	flow = rx_slot(&key);
 	if (!flow || !same_rx_key(&flow->key, &key) || !holds(flow->epoch, flow->moves, flow->domain, flow->checked))
 		return -2;
-	if (!gso_bears_unwrapping(skb, w->type, flow->flags & FLOW_PEER))
+	if (!gso_bears_unwrapping(skb, p.e->type, flow->flags & FLOW_PEER, v6))
 		return -2;
-	if (unwrap(skb))
+	if (unwrap(skb, v6))
 		return -2;
 	count_rx(flow->from, bytes);
 	count_tx(flow->to, bytes);
@@ -143,32 +182,45 @@ static __always_inline int listening(const struct vtep *v, struct address local)
 	return bpf_map_lookup_elem(&arrivals, &key) != 0;
 }
 
-/* A source the kernel would not take from the wire either: none, 127/8, a group, the broadcast address. */
-static __always_inline int is_martian(__be32 ipv4)
+/* A source the kernel would not take from the wire either: none, 127/8, a group, the broadcast address; or their like. */
+static __always_inline int is_martian(const struct address *a)
 {
-	__u8 first = bpf_ntohl(ipv4) >> 24;
+	__u8 first = bpf_ntohl(a->word[3]) >> 24;
 
-	return !ipv4 || first == 127 || (first & 0xf0) == 0xe0 || ipv4 == 0xffffffff;
+	if (is_ipv6(a))
+		return (bpf_ntohl(a->word[0]) >> 24) == 0xff ||
+		       (!(a->word[0] | a->word[1] | a->word[2]) && !(a->word[3] & ~bpf_htonl(1)));
+	return !a->word[3] || first == 127 || (first & 0xf0) == 0xe0 || a->word[3] == 0xffffffff;
+}
+
+/*
+ * IPv6 sources that no other host has, and that the kernel takes from the wire: none (::), IPv4 addresses in their mapped
+ * form, which here would be taken for those of IPv4, and (underlay_slow) our own.
+ */
+static __always_inline int is_nobody(const struct address *a)
+{
+	return !is_ipv6(a) || is_unset(a);
 }
 
 /* Known unicast to a port: learn, remember and unwrap. Returns the action, or -2 to leave it to the VXLAN device. */
-static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
+static __always_inline int open_flow(struct __sk_buff *skb, __u32 from, const int v6)
 {
-	struct wire *w = (void *)(long)skb->data;
 	struct place here = { .member = from }, there = {};
 	struct member *tunnel, *port;
 	struct rx_flow_key key;
 	struct rx_flow *flow;
-	__u32 zero = 0, bytes = skb->len - OUTER_LEN, *moved;
+	__u32 zero = 0, bytes = skb->len - (OUTER_LEN + (v6 ? IPV6_EXTRA : 0)), *moved;
 	struct state *s = bpf_map_lookup_elem(&state, &zero);
 	struct domain *d;
+	struct packet p;
 	int vlan;
 
-	if (!s || (void *)(w + 1) > (void *)(long)skb->data_end)
+	if (!s || !see(skb, &p, v6))
 		return -2;
-	if (is_group(w->dst) || is_group(w->src) || is_zero(w->src) || same_mac(w->dst, w->src))
+	if (is_group(p.e->dst) || is_group(p.e->src) || is_zero(p.e->src) || same_mac(p.e->dst, p.e->src))
 		return -2;
-	if (skb->len < WIRE_LEN + (w->type == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
+	if (skb->len < wire_len(v6) +
+			       (p.e->type == bpf_htons(ETH_P_IP) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)))
 		return -2;	/* nothing is learned from it: the kernel drops it */
 	tunnel = bpf_map_lookup_elem(&members, &from);
 	if (!tunnel)
@@ -176,14 +228,14 @@ static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 	vlan = vlan_in(from, tunnel, 0);
 	d = bpf_map_lookup_elem(&domains, &tunnel->domain);
 	moved = bpf_map_lookup_elem(&moves, &tunnel->domain);
-	if (vlan == NOT_IN_VLAN || !d || !moved || find(tunnel->domain, d, vlan, w->dst, &there, &port) != MEMBER_PORT ||
-	    vlan_out(there.member, port, vlan))
+	if (vlan == NOT_IN_VLAN || !d || !moved ||
+	    find(tunnel->domain, d, vlan, p.e->dst, &there, &port) != MEMBER_PORT || vlan_out(there.member, port, vlan))
 		return -2;
-	if (!gso_bears_unwrapping(skb, w->type, port->flags & MEMBER_PEER))
+	if (!gso_bears_unwrapping(skb, p.e->type, port->flags & MEMBER_PEER, v6))
 		return -2;
-	rx_key(&key, w);
-	here.remote = mapped(key.remote);
-	learn(tunnel->domain, vlan, w->src, &here);
+	rx_key(&key, &p, v6);
+	here.remote = key.remote;
+	learn(tunnel->domain, vlan, p.e->src, &here);
 	flow = rx_slot(&key);
 	if (!flow)
 		return -2;
@@ -196,72 +248,102 @@ static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 	flow->to = there.member;
 	flow->ifindex = port->ifindex;
 	flow->flags = port->flags & MEMBER_PEER ? FLOW_PEER : 0;
-	if (unwrap(skb))
+	if (unwrap(skb, v6))
 		return -2;
 	count_rx(from, bytes);
 	count_tx(flow->to, bytes);
 	return flow->flags & FLOW_PEER ? bpf_redirect_peer(flow->ifindex, 0) : bpf_redirect(flow->ifindex, 0);
 }
 
-/* A group's address. */
-static __always_inline int is_multicast(__be32 ipv4)
+static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
 {
-	return (ipv4 & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+	return open_flow(skb, from, 0);
 }
 
-static __always_inline int underlay_slow(struct __sk_buff *skb)
+static __noinline int open_rx_flow6(struct __sk_buff *skb, __u32 from)
 {
-	__u32 udp_len, want, port, slot, flags, vni, clean_flags, clean_vni;
-	int at_udp = ETH_HLEN + sizeof(struct iphdr), action;
-	struct arrival_key key = {};
-	struct vtep *v;
-	struct iphdr *ip;
-	struct wire *w;
-	void *end;
+	return open_flow(skb, from, 1);
+}
 
-	if (skb->protocol != bpf_htons(ETH_P_IP) ||
-	    (skb->pkt_type != PACKET_HOST && skb->pkt_type != PACKET_MULTICAST))
+/* A group's address. */
+static __always_inline int is_multicast(const struct address *a)
+{
+	return is_ipv6(a) ? (bpf_ntohl(a->word[0]) >> 24) == 0xff : (bpf_ntohl(a->word[3]) >> 28) == 0xe;
+}
+
+/* UDP right behind the IP header? The kernel judges odd headers, and puts fragments together before the VXLAN device sees them. */
+static __always_inline int is_udp(const void *ip, const int v6)
+{
+	const struct ipv6hdr *v6h = ip;
+	const struct iphdr *v4h = ip;
+
+	if (v6)
+		return (*(const __u8 *)ip & 0xf0) == 0x60 && v6h->nexthdr == IPPROTO_UDP;
+	return *(const __u8 *)ip == 0x45 && v4h->protocol == IPPROTO_UDP && !(v4h->frag_off & IP_FRAGMENT);
+}
+
+static __always_inline int underlay_slow(struct __sk_buff *skb, const int v6)
+{
+	const __u32 ip_len = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr), at_udp = ETH_HLEN + ip_len;
+	__u32 udp_len, total, want, port, slot, flags, vni, clean_flags, clean_vni;
+	struct arrival_key key = {};
+	struct udphdr *udp;
+	struct packet p;
+	struct vtep *v;
+	int action, own, nobody;
+	void *ip;
+
+	if (skb->pkt_type != PACKET_HOST && skb->pkt_type != PACKET_MULTICAST)
 		return DECLINE;
-	want = skb->len < WIRE_LEN ? skb->len : WIRE_LEN;
+	want = skb->len < wire_len(v6) ? skb->len : wire_len(v6);
 	if ((void *)(long)skb->data + want > (void *)(long)skb->data_end && bpf_skb_pull_data(skb, want))
 		return DECLINE;
 	ip = (void *)(long)skb->data + ETH_HLEN;
-	end = (void *)(long)skb->data_end;
-	/* The kernel judges odd IP headers, and puts fragments together before the VXLAN device sees them. */
-	if ((void *)ip + sizeof(*ip) + sizeof(struct udphdr) > end || *(__u8 *)ip != 0x45 ||
-	    ip->protocol != IPPROTO_UDP || (ip->frag_off & IP_FRAGMENT))
+	udp = ip + ip_len;
+	if ((void *)(udp + 1) > (void *)(long)skb->data_end || !is_udp(ip, v6))
 		return DECLINE;
-	w = (void *)(long)skb->data;
-	port = bpf_ntohs(((struct udphdr *)(ip + 1))->dest);
+	port = bpf_ntohs(udp->dest);
 	v = bpf_map_lookup_elem(&vteps, &port);
 	if (!v)
 		return DECLINE;
 	key.dstport = port;
-	key.local = mapped(ip->daddr);
-	key.remote = mapped(ip->saddr);
-	if (is_martian(ip->saddr) || same_address(&key.remote, &v->local) || listening(v, key.remote))
-		return DECLINE;
-	if (!same_address(&key.local, &v->local) && !listening(v, key.local))
+	if (v6) {
+		__builtin_memcpy(&key.local, &((struct ipv6hdr *)ip)->daddr, sizeof(key.local));
+		__builtin_memcpy(&key.remote, &((struct ipv6hdr *)ip)->saddr, sizeof(key.remote));
+		if (!is_ipv6(&key.local) || is_unset(&key.local))
+			return DECLINE;
+	} else {
+		key.local = mapped(((struct iphdr *)ip)->daddr);
+		key.remote = mapped(((struct iphdr *)ip)->saddr);
+	}
+	own = same_address(&key.remote, &v->local) || same_address(&key.remote, &v->local6) || listening(v, key.remote);
+	nobody = v6 && (own || is_nobody(&key.remote));
+	if (!nobody && (own || is_martian(&key.remote)))
+		return DECLINE;	/* the kernel drops it */
+	if (!same_address(&key.local, &v->local) && !same_address(&key.local, &v->local6) && !listening(v, key.local))
 		return DECLINE;
 
-	udp_len = bpf_ntohs(((struct udphdr *)(ip + 1))->len);
-	if (udp_len < WIRE_LEN - ETH_HLEN - sizeof(*ip) || (void *)(w + 1) > end ||
-	    bpf_ntohs(ip->tot_len) < WIRE_LEN - ETH_HLEN || (!skb->gso_size && bpf_ntohs(ip->tot_len) > skb->len - ETH_HLEN))
+	if (nobody)
+		return drop(DROP_UNKNOWN_REMOTE);
+	udp_len = bpf_ntohs(udp->len);
+	total = v6 ? bpf_ntohs(((struct ipv6hdr *)ip)->payload_len) + ip_len : bpf_ntohs(((struct iphdr *)ip)->tot_len);
+	if (udp_len < wire_len(v6) - at_udp || !see(skb, &p, v6) || total < wire_len(v6) - ETH_HLEN ||
+	    (!skb->gso_size && total > skb->len - ETH_HLEN))
 		return drop(DROP_TRUNCATED);
-	if (!(w->vxlan_flags & VXLAN_I_FLAG) || udp_len != (__u32)bpf_ntohs(ip->tot_len) - sizeof(*ip))
+	flags = p.e->vxlan_flags;
+	vni = p.e->vxlan_vni;
+	if (!(flags & VXLAN_I_FLAG) || udp_len != total - ip_len)
 		return drop(DROP_BAD_HEADER);
-	flags = w->vxlan_flags;
-	vni = w->vxlan_vni;
 	key.vni = bpf_ntohl(vni) >> 8;
 	slot = arrival(&key);
 	if (!slot)
 		return drop(DROP_UNKNOWN_VNI);
-	if (!ip_header_sound(w) || (w->udp_checksum && short_and_wrong(skb, udp_len)))
+	if ((!v6 && !ip_header_sound(ip)) || (p.e->udp_checksum && short_and_wrong(skb, at_udp, udp_len)))
 		return drop(DROP_BAD_CHECKSUM);
 
-	if (skb->pkt_type == PACKET_HOST && !is_multicast(ip->daddr) && plain(w) && is_ip(w->type) &&
-	    lengths_agree(skb, w) && ecn_agrees(skb, w)) {
-		action = open_rx_flow(skb, slot);
+	if (skb->pkt_type == PACKET_HOST && !is_multicast(&key.local) && plain(&p, v6) && is_ip(p.e->type) &&
+	    lengths_agree(skb, &p, v6) && ecn_agrees(skb, &p, v6)) {
+		action = v6 ? open_rx_flow6(skb, slot) : open_rx_flow(skb, slot);
 		if (action != -2)
 			return action;
 	}
@@ -274,6 +356,26 @@ static __always_inline int underlay_slow(struct __sk_buff *skb)
 		bpf_skb_store_bytes(skb, at_udp + 12, &clean_vni, 4, 0);
 	}
 	return DECLINE;
+}
+
+/* Whom the VXLAN device got a frame from, and at which of our addresses. Returns 0 if it cannot say. */
+static __always_inline int tunnel_ends(struct __sk_buff *skb, struct arrival_key *key)
+{
+	struct bpf_tunnel_key tunnel = {};
+
+	if (!bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) {
+		key->local = mapped(bpf_htonl(tunnel.local_ipv4));
+		key->remote = mapped(bpf_htonl(tunnel.remote_ipv4));
+	} else if (!bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), BPF_F_TUNINFO_IPV6)) {
+		__builtin_memcpy(&key->local, tunnel.local_ipv6, sizeof(key->local));
+		__builtin_memcpy(&key->remote, tunnel.remote_ipv6, sizeof(key->remote));
+		if (is_nobody(&key->remote))
+			__builtin_memset(&key->remote, 0, sizeof(key->remote));
+	} else {
+		return 0;
+	}
+	key->vni = tunnel.tunnel_id;
+	return 1;
 }
 
 static __always_inline int overlay_to_port(struct __sk_buff *skb, struct frame *f, const struct place *to,
@@ -293,7 +395,6 @@ static __always_inline int overlay_to_port(struct __sk_buff *skb, struct frame *
 static __always_inline int overlay_receive(struct __sk_buff *skb)
 {
 	struct place here = {}, there = {};
-	struct bpf_tunnel_key tunnel_key = {};
 	struct member *tunnel, *target;
 	struct arrival_key key = {};
 	__u32 ifindex = skb->ifindex, *port;
@@ -303,12 +404,12 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	int refused;
 
 	port = bpf_map_lookup_elem(&overlays, &ifindex);
-	if (!port || bpf_skb_get_tunnel_key(skb, &tunnel_key, sizeof(tunnel_key), 0))
+	if (!port || !tunnel_ends(skb, &key))
 		return drop(DROP_UNKNOWN_VNI);
-	key.vni = tunnel_key.tunnel_id;
 	key.dstport = *port;
-	key.local = mapped(bpf_htonl(tunnel_key.local_ipv4));
-	key.remote = here.remote = mapped(bpf_htonl(tunnel_key.remote_ipv4));
+	here.remote = key.remote;
+	if (is_unset(&key.remote))
+		return drop(DROP_UNKNOWN_REMOTE);
 	here.member = f.from = arrival(&key);
 	tunnel = bpf_map_lookup_elem(&members, &f.from);
 	if (!f.from || !tunnel || tunnel->kind != MEMBER_TUNNEL)

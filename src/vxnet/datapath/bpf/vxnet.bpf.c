@@ -34,9 +34,17 @@ int vxnet_access(struct __sk_buff *skb)
 SEC("tc")
 int vxnet_underlay(struct __sk_buff *skb)
 {
-	int action = underlay_fast(skb);
+	int action;
 
-	return action >= 0 ? action : underlay_slow(skb);
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		action = underlay_fast(skb, 0);
+		return action >= 0 ? action : underlay_slow(skb, 0);
+	}
+	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		action = underlay_fast(skb, 1);
+		return action >= 0 ? action : underlay_slow(skb, 1);
+	}
+	return TC_ACT_UNSPEC;
 }
 
 SEC("tc")

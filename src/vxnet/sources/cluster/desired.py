@@ -14,13 +14,13 @@ else ``tap`` and the first 11 characters of the id, as all of OpenStack calls it
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from vxnet.cluster.messages import LocalPort
-from vxnet.model import FdbEntry, HostState, Neighbour, Port, Segment, Source, Vtep
+from vxnet.model import FdbEntry, HostState, IPAddress, Neighbour, Port, Segment, Source, Vtep
 from vxnet.packet.mac import eui64
 
 if TYPE_CHECKING:
@@ -32,16 +32,17 @@ ALIAS: Final = "iface-id="
 """What the alias of a port's device begins with; the port's id follows (Open vSwitch's word for it)."""
 
 
-_vtep = lru_cache(maxsize=1 << 12)(IPv4Address)
+_vtep = lru_cache(maxsize=1 << 12)(ip_address)
 """It is asked for each port there is, each time."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The state, the id of the port at each device, and why each port without one waits."""
+    """The state, the id of the port at each device, why each port without one waits, and what else cannot be."""
 
     state: HostState
     ports: dict[str, str] = {}
     waiting: dict[str, str] = {}
+    trouble: str = ""
 
 
 def device_name(port_id: str) -> str:
@@ -50,7 +51,7 @@ def device_name(port_id: str) -> str:
 
 
 def desired(
-    segments: Iterable[messages.Segment], local: IPv4Address, devices: Mapping[str, str], aliases: Mapping[str, str]
+    segments: Iterable[messages.Segment], local: IPAddress, devices: Mapping[str, str], aliases: Mapping[str, str]
 ) -> Wanted:
     """Return the host that these segments ask for.
 
@@ -67,13 +68,13 @@ def desired(
         fdb=tuple(host.fdb.values()),
         neighbours=tuple(host.neighbours.values()),
     )
-    return Wanted(state=state, ports=host.at, waiting=host.waiting)
+    return Wanted(state=state, ports=host.at, waiting=host.waiting, trouble=host.trouble)
 
 
 class _Host:
     """What has been gathered so far. Of two that claim one device, one MAC or one address, the first has it."""
 
-    def __init__(self, local: IPv4Address, devices: Mapping[str, str], aliases: Mapping[str, str]) -> None:
+    def __init__(self, local: IPAddress, devices: Mapping[str, str], aliases: Mapping[str, str]) -> None:
         self._local = local
         self._devices = devices
         self._aliases = aliases
@@ -83,9 +84,10 @@ class _Host:
         self.neighbours: dict[tuple[str, str], Neighbour] = {}
         self.at: dict[str, str] = {}
         self.waiting: dict[str, str] = {}
+        self.trouble = ""
 
     def add(self, segment: messages.Segment) -> None:
-        remotes: set[IPv4Address] = set()
+        remotes: set[IPAddress] = set()
         routers = {subnet.gateway_ip for subnet in segment.subnets if ":" in (subnet.gateway_ip or "")}
         for port in segment.ports:
             if isinstance(port, LocalPort):
@@ -94,6 +96,10 @@ class _Host:
             else:
                 addresses = port.addresses
                 remote = _vtep(port.vtep)
+                if remote.version != self._local.version:
+                    families = f"IPv{remote.version}, and this host's {self._local} is IPv{self._local.version}"
+                    self.trouble = f"cannot reach the ports at {remote}: that is {families}"
+                    continue
                 if remote != self._local:
                     remotes.add(remote)
                     self._place(segment.id, port.mac_address, remote=remote)
@@ -122,7 +128,7 @@ class _Host:
         fallback = named if isinstance(named, str) and named else device_name(port.id)
         return self._aliases.get(f"{ALIAS}{port.id}", fallback)
 
-    def _place(self, segment: str, mac: str, *, remote: IPv4Address | None = None, device: str | None = None) -> None:
+    def _place(self, segment: str, mac: str, *, remote: IPAddress | None = None, device: str | None = None) -> None:
         self.fdb.setdefault((segment, mac), FdbEntry(segment=segment, mac=mac, remote=remote, port=device))
 
 

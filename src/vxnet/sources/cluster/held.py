@@ -9,13 +9,12 @@ from vxnet.cluster.messages import Held, HeldSegment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from ipaddress import IPv4Address
 
-    from vxnet.model import HostState
+    from vxnet.model import HostState, IPAddress
 
 
 def held(
-    state: HostState, ports: Mapping[str, str], *, revision: int, local: IPv4Address, waiting: Collection[str]
+    state: HostState, ports: Mapping[str, str], *, revision: int, local: IPAddress, waiting: Collection[str]
 ) -> Held:
     """Return what ``state``, read back from the kernel, says of the segments. ``ports``: the port at each device."""
     segments = []

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from vxnet.cluster.messages import LocalPort
@@ -56,6 +56,6 @@ def _check_local(port: LocalPort) -> None:
 def _check_far(port: FarPort) -> None:
     for address in port.addresses:
         _check_address(address)
-    if what := vtep_address(IPv4Address(port.vtep)):
+    if what := vtep_address(ip_address(port.vtep)):
         message = f"the VTEP {port.vtep} {what}"
         raise ValueError(message)

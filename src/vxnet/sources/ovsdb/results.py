@@ -12,9 +12,9 @@ from vxnet.sources.ovsdb import status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from ipaddress import IPv4Address
     from uuid import UUID
 
+    from vxnet.model import IPAddress
     from vxnet.sources.ovsdb.desired import Planned, Wanted
     from vxnet.sources.ovsdb.links import Egress, Link
     from vxnet.sources.ovsdb.ofports import Numbers
@@ -38,7 +38,7 @@ def results(
     broken: Mapping[str, str],
     numbers: Numbers,
     links: Mapping[str, Link],
-    egress: Mapping[IPv4Address, Egress],
+    egress: Mapping[IPAddress, Egress],
 ) -> Iterator[Row]:
     """Yield what is to be written to every bridge and interface; ``broken`` is what `errors` returned."""
     leads = {tunnel.name: egress.get(tunnel.remote) if tunnel.remote else None for tunnel in wanted.state.tunnels}

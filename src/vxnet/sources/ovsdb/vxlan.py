@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vxnet.model import VNI_MAX, VXLAN_PORT, Tunnel
+from vxnet.model import VNI_MAX, VXLAN_PORT, IPAddress, Tunnel
 from vxnet.sources.values import vtep_address
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _refuse_undone(options: Mapping[str, str]) -> None:
 # --- addresses ------------------------------------------------------------------------------------------------------
 
 
-def _remote(options: Mapping[str, str]) -> IPv4Address | None:
+def _remote(options: Mapping[str, str]) -> IPAddress | None:
     text = options.get("remote_ip")
     if text is None:
         raise _BadError("vxlan type requires valid 'remote_ip' argument")
@@ -119,7 +119,7 @@ def _remote(options: Mapping[str, str]) -> IPv4Address | None:
     return _usable("remote_ip", address)
 
 
-def _local(options: Mapping[str, str], notes: list[str]) -> IPv4Address | None:
+def _local(options: Mapping[str, str], notes: list[str]) -> IPAddress | None:
     text = options.get("local_ip")
     if text is None:
         return None
@@ -134,16 +134,14 @@ def _local(options: Mapping[str, str], notes: list[str]) -> IPv4Address | None:
     return _usable("local_ip", address)
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def _address(text: str) -> IPAddress | None:
     try:
         return IPv6Address(text) if ":" in text else IPv4Address(text)
     except ValueError:
         return None
 
 
-def _usable(option: str, address: IPv4Address | IPv6Address) -> IPv4Address:
-    if isinstance(address, IPv6Address):
-        raise _BadError(f"vxnet does not do IPv6 between hosts yet: '{option}' {address}")
+def _usable(option: str, address: IPAddress) -> IPAddress:
     if why := vtep_address(address):
         raise _BadError(f"bad vxlan '{option}': {address} {why.partition(';')[0]}")
     return address

@@ -63,6 +63,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
     BUM goes to ``remotes`` (head-end replication) or to ``group`` (IP multicast), or, with neither, to local ports
     only. ``ageing`` is in seconds. ``maxaddress`` bounds what one port or one remote may teach.
+
+    ``senders`` (prefixes, canonical: ``192.168.146.136/32``) are from whom packets are taken; None: from anybody.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     ageing: int = AGEING
     learning: bool = True
     maxaddress: int = MAXADDRESS
+    senders: tuple[str, ...] | None = None
 
 
 class Bridge(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,7 +77,7 @@ def plan(desired: HostState, actual: Actual) -> tuple[Change, ...]:
 def _with_what_is_left_open(desired: HostState, actual: Actual) -> HostState:
     """Return ``desired`` with the MACs and MTUs that ports of bridges have and nobody asks to be others.
 
-    What may leave a port is put in the order in which it is read back.
+    What may leave a port, and who may send to a segment, is put in the order in which it is read back.
     Those of a device that is in another network namespace are out of sight: nothing is asked of them.
     """
     there = {port.device: port for port in (*actual.state.ports, *actual.faults) if isinstance(port, Port)}
@@ -91,7 +91,14 @@ def _with_what_is_left_open(desired: HostState, actual: Actual) -> HostState:
         mac = old.mac and (port.mac or old.mac)
         return msgspec.structs.replace(port, mac=mac, mtu=old.mtu and (port.mtu or old.mtu))
 
-    return msgspec.structs.replace(desired, ports=tuple(map(filled, desired.ports)))
+    return msgspec.structs.replace(
+        desired, segments=tuple(map(_in_order, desired.segments)), ports=tuple(map(filled, desired.ports))
+    )
+
+
+def _in_order(segment: Segment) -> Segment:
+    senders = segment.senders and tuple(sorted(set(segment.senders)))
+    return segment if senders == segment.senders else msgspec.structs.replace(segment, senders=senders)
 
 
 def name_of(value: Value) -> str:
@@ -262,7 +269,7 @@ def _difference(old: Value, new: Value) -> str:
 def _text(field: str, value: object) -> str:
     match value:
         case None | ():
-            return "any" if value is None and field == "sources" else "none"
+            return "any" if value is None and field in {"sources", "senders"} else "none"
         case bool():
             return "on" if value else "off"
         case tuple():

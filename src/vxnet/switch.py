@@ -7,7 +7,8 @@ forwarding rules in docs/how-it-works.md.
     from_port(device, frame)                     from_underlay(packet)
       |                                            |  ours? else leave it to the host
       |                                            |  unfit headers, checksum, mark; no tunnel for it: drop
-      |  1. the port's segment or bridge           |  1. the tunnel it came through, and that one's segment or bridge
+      |  1. the port's segment or bridge           |  1. the tunnel it came through, and that one's segment or bridge,
+      |                                            |     which takes packets from this sender? else drop
       '--------------------.   .-------------------'
                            v   v
       |  a segment takes one VLAN tag off; in a bridge: which VLAN is it in?
@@ -25,7 +26,7 @@ The functions stand in the order in which a frame meets them. Times are seconds 
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -39,7 +40,7 @@ from vxnet.packet.mac import ZERO, format_mac, is_group
 from vxnet.packet.outer import read_outer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from vxnet.model import HostState, Vlans, Vtep
     from vxnet.packet.outer import OuterPacket
@@ -219,15 +220,11 @@ class Switch:
         outer = read_outer(packet)
         if outer is None or not self._is_ours(outer):
             return LEFT_TO_HOST
-        if self._is_nobody(outer.src):
-            return self._end((), UNKNOWN_REMOTE)
-        tunnel = self._tunnel_of(outer) if outer.well_formed else None
-        if tunnel is None:
-            return self._end((), _unfit_outer(outer))
-        # Checksums come last, as they cost: nothing is learned from a packet with a wrong one, and nothing delivered.
-        frame = None if outer.bad_checksum or ecn.ends_in_header(outer.frame) else ecn.taken_out(outer.frame, outer.ecn)
-        if frame is None:
-            return self._end((), _unfit_packet(outer))
+        if reason := self._unfit(outer):
+            return self._end((), reason)
+        tunnel, frame = self._tunnel_of(outer), ecn.taken_out(outer.frame, outer.ecn)
+        if tunnel is None or frame is None:
+            raise AssertionError("these have a reason")
         network, place = self._networks[tunnel.bridge], Behind(tunnel.name, outer.src)
         self._count_in(place, frame)
         if isinstance(network, Bridge):
@@ -242,6 +239,30 @@ class Switch:
         to_us = outer.dst in ours or (None in locals_ and not outer.dst.is_multicast)
         from_others = outer.src not in ours and not _martian(outer.src)
         return bool(at_port) and to_us and (from_others or self._is_nobody(outer.src))
+
+    def _unfit(self, outer: OuterPacket) -> DropReason | None:
+        """Return why a packet for us is dropped before it is looked into.
+
+        Checksums come late, as they cost: nothing is learned from a packet with a wrong one, and nothing delivered.
+        """
+        reasons: tuple[tuple[DropReason, Callable[[], bool]], ...] = (
+            (UNKNOWN_REMOTE, lambda: self._is_nobody(outer.src)),
+            (TRUNCATED, lambda: outer.truncated),
+            (BAD_HEADER, lambda: outer.bad_header),
+            (UNKNOWN_VNI, lambda: self._tunnel_of(outer) is None),
+            (UNKNOWN_REMOTE, lambda: not self._may_send(outer)),
+            (BAD_CHECKSUM, lambda: outer.bad_checksum),
+            (INNER_TRUNCATED, lambda: ecn.ends_in_header(outer.frame)),
+            (CONGESTION_MARK, lambda: ecn.taken_out(outer.frame, outer.ecn) is None),
+        )
+        return next((reason for reason, is_so in reasons if is_so()), None)
+
+    def _may_send(self, outer: OuterPacket) -> bool:
+        """Tell whether its segment takes packets from the sender; bridges' tunnels say themselves from whom."""
+        tunnel = self._tunnel_of(outer)
+        network = self._networks[tunnel.bridge] if tunnel else None
+        senders = network.senders if isinstance(network, Segment) else None
+        return senders is None or any(outer.src in ip_network(prefix) for prefix in senders)
 
     @property
     def _groups(self) -> set[IPAddress | None]:
@@ -492,20 +513,6 @@ def _vlan_out(vlans: Vlans, vlan: int) -> int | None:
 def _in_trunk(vlans: Vlans, vlan: int) -> bool:
     """Tell whether a trunk is in this VLAN; one with a native VLAN is not in VLAN 0 unless it says so."""
     return vlan in vlans.trunks if vlans.trunks else vlans.mode == "trunk" or vlan != 0
-
-
-def _unfit_outer(outer: OuterPacket) -> DropReason:
-    """Return why a packet for us belongs to no segment."""
-    if outer.truncated:
-        return TRUNCATED
-    return BAD_HEADER if outer.bad_header else UNKNOWN_VNI
-
-
-def _unfit_packet(outer: OuterPacket) -> DropReason:
-    """Return why the kernel drops a packet that is for one of our tunnels."""
-    if outer.bad_checksum:
-        return BAD_CHECKSUM
-    return INNER_TRUNCATED if ecn.ends_in_header(outer.frame) else CONGESTION_MARK
 
 
 def _martian(address: IPAddress) -> bool:

@@ -28,6 +28,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "fdb_key": layout.FdbKey,
     "fdb_entry": layout.FdbValue,
     "source_key": layout.SourceKey,
+    "sender_key": layout.SenderKey,
     "neighbour_key": layout.NeighbourKey,
     "neighbour": layout.NeighbourValue,
     "flood_key": layout.FloodKey,

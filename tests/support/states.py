@@ -166,6 +166,19 @@ def _sources(example: int, allowed: Allowed | None) -> tuple[Source, ...] | None
     return None if allowed is None else tuple(Source(mac(example, one), _PREFIXES[which]) for one, which in allowed)
 
 
+_SENDERS = mostly(
+    3,
+    (None,),
+    (
+        (),
+        (f"{REMOTES[0]}/32", f"{AS_IPV6[REMOTES[0]]}/128"),
+        ("192.168.146.0/24", "fd00:92::/64"),
+        ("0.0.0.0/0",),
+        ("::/0",),
+    ),
+)
+
+
 @st.composite
 def _segment(draw: st.DrawFn, number: int) -> Segment:
     return Segment(
@@ -174,6 +187,7 @@ def _segment(draw: st.DrawFn, number: int) -> Segment:
         ageing=draw(mostly(3, (300, 60), (0,))),
         learning=draw(mostly(7, (True,), (False,))),
         maxaddress=draw(mostly(3, (16384,), (1, 2))),
+        senders=draw(_SENDERS),
         **draw(_FLOODS),
     )
 

@@ -96,7 +96,12 @@ def test_a_segment_is_all_that_is_known_of_it() -> None:
     state = result.state
     assert state.vtep == Vtep(local=LOCAL)
     assert state.segments == (
-        ModelSegment(name="n1", vni=5001, remotes=(IPv4Address("192.0.2.0"), IPv4Address("192.0.2.2"))),
+        ModelSegment(
+            name="n1",
+            vni=5001,
+            remotes=(IPv4Address("192.0.2.0"), IPv4Address("192.0.2.2")),
+            senders=("192.0.2.0/32", "192.0.2.2/32"),
+        ),
     )
     assert state.ports == (ModelPort(device=TAP_ONE, segment="n1"),)
     assert set(state.fdb) == {

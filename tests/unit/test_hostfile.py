@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vxnet.errors import ConfigError
 from vxnet.model import AGEING, DOWN, MAXADDRESS, VNI_MAX, VXLAN_PORT, FdbEntry, HostState, Port, Segment, Vtep
 from vxnet.sources import tomlfile
-from vxnet.sources.hostfile import EXAMPLES, File, FilePort, dump, load
+from vxnet.sources.hostfile import EXAMPLES, File, FilePort, FileSegment, dump, load
 from vxnet.sources.rules import problems
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def test_every_key_reaches_the_state(host_file: Callable[[str], Path]) -> None:
                 ageing=60,
                 learning=False,
                 maxaddress=100,
+                senders=("192.168.146.136/32", "192.168.147.1/32"),
             ),
             Segment(name="red", vni=16777215, group=IPv4Address("239.1.1.1")),
         ),
@@ -98,7 +99,31 @@ def test_what_is_left_out_is_default(host_file: Callable[[str], Path]) -> None:
     assert state.segments == (Segment(name="blue", vni=1),)
     (blue,) = state.segments
     assert (blue.remotes, blue.group, blue.ageing, blue.learning) == ((), None, AGEING, True)
-    assert blue.maxaddress == MAXADDRESS
+    assert (blue.maxaddress, blue.senders) == (MAXADDRESS, None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "senders"),
+    [
+        ('remotes = ["10.0.0.2"]', ("10.0.0.2/32", "10.0.0.9/32")),
+        ('remotes = ["10.0.0.2"]\naccept = "known"', ("10.0.0.2/32", "10.0.0.9/32")),
+        ('remotes = ["10.0.0.2"]\naccept = "any"', None),
+        ('remotes = ["10.0.0.2"]\naccept = "any"\naccept_from = ["10.0.0.0/24"]', ("10.0.0.0/24",)),
+        ('group = "239.1.1.1"', None),
+        ('group = "239.1.1.1"\naccept_from = ["10.0.0.0/24"]', ("10.0.0.0/24",)),
+        ("", None),
+        ('accept = "known"', ("10.0.0.9/32",)),
+    ],
+)
+def test_whom_packets_are_taken_from(
+    host_file: Callable[[str], Path], lines: str, senders: tuple[str, ...] | None
+) -> None:
+    """From remotes and those of static entries, where there are remotes; from a group's members, by prefix if asked."""
+    entry = '[[fdb]]\nsegment = "blue"\nmac = "52:54:00:00:00:09"\nremote = "10.0.0.9"\n'
+    path = host_file(f'[vtep]\nlocal = "10.0.0.1"\n[[segments]]\nname = "blue"\nvni = 1\n{lines}\n{entry}')
+    state = load(path)
+    assert state.segments[0].senders == senders
+    assert load(host_file(dump(state))) == state
 
 
 def test_byte_order_mark_and_crlf(host_file: Callable[[str], Path]) -> None:
@@ -110,7 +135,11 @@ def test_dump_leaves_defaults_out() -> None:
     """What dump writes is what a person would have written."""
     state = HostState(
         vtep=Vtep(local=IPv4Address("10.0.0.1")),
-        segments=(Segment(name="blue", vni=5001, remotes=(IPv4Address("10.0.0.2"),), learning=False),),
+        segments=(
+            Segment(
+                name="blue", vni=5001, remotes=(IPv4Address("10.0.0.2"),), learning=False, senders=("10.0.0.2/32",)
+            ),
+        ),
         ports=(Port(device='a"\\b', segment="blue"),),
     )
     assert dump(state) == (
@@ -128,7 +157,7 @@ def test_no_file_for_a_host_that_is_down() -> None:
 
 def test_every_key_has_an_example() -> None:
     """An error can show how each key is written: EXAMPLES has all of them, and each stands in a file that loads."""
-    fields = {field for kind in (File, Vtep, Segment, FilePort, FdbEntry) for field in kind.__struct_fields__}
+    fields = {field for kind in (File, Vtep, FileSegment, FilePort, FdbEntry) for field in kind.__struct_fields__}
     assert set(EXAMPLES) == fields
 
 
@@ -159,6 +188,7 @@ def segments(draw: st.DrawFn, name: str, vni: int, others: st.SearchStrategy[IPv
         ageing=draw(st.integers(0, 2**32 - 1)),
         learning=draw(st.booleans()),
         maxaddress=draw(st.integers(1, 2**20)),
+        senders=draw(st.sampled_from((None, ("10.0.0.0/8",), ("0.0.0.0/0", "fd00::/8")))),
     )
 
 

@@ -115,6 +115,15 @@ ADDRESSES = {
     BLUE + 'remotes = ["192.0.2.2", "192.0.2.3", "192.0.2.2"]': (
         "segments[0].remotes[2]: 192.0.2.2 stands at segments[0].remotes[0] already; no two may be the same"
     ),
+    BLUE + 'accept = "known"': 'segments[0].accept: "known", and no remote is; name remotes, or write accept = "any"',
+    BLUE + 'remotes = ["192.0.2.2"]\naccept_from = ["192.0.2.0/24"]': (
+        'segments[0].accept_from: stands beside accept = "known", which names all; write accept = "any"'
+    ),
+    BLUE + 'accept_from = ["192.0.2.7/24"]': (
+        'segments[0].accept_from[0]: "192.0.2.7/24" is not a prefix; '
+        "write it as 192.168.146.0/24 or fd00:92::/64, without bits of a host"
+    ),
+    BLUE + 'accept_from = ["FD00::/64"]': 'segments[0].accept_from[0]: "FD00::/64" is written fd00::/64',
     BLUE + 'group = "192.0.2.2"': (
         "segments[0].group: 192.0.2.2 is not a multicast address; a group is in 224.0.0.0/4, best in 239.0.0.0/8, "
         "or in ff05::/16"

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from vxnet.lab import labfile, topology
-from vxnet.model import FdbEntry, Segment, Vtep
+from vxnet.model import FdbEntry, Vtep
 from vxnet.sources import hostfile
-from vxnet.sources.hostfile import FilePort
+from vxnet.sources.hostfile import FilePort, FileSegment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LABS = sorted(EXAMPLES.glob("*.lab.toml"))
@@ -50,7 +50,8 @@ def test_documented_files_load(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "kind"), [("[vtep]", Vtep), ("[[segments]]", Segment), ("[[ports]]", FilePort), ("[[fdb]]", FdbEntry)]
+    ("header", "kind"),
+    [("[vtep]", Vtep), ("[[segments]]", FileSegment), ("[[ports]]", FilePort), ("[[fdb]]", FdbEntry)],
 )
 def test_every_key_is_documented(header: str, kind: type[msgspec.Struct]) -> None:
     """The page has a row for each key of each table, in the order of the model, with the default that is in force."""

@@ -188,7 +188,7 @@ def test_struct_fields_reach_the_reason() -> None:
     """Every field of every value is compared: a new one cannot be forgotten."""
     value = Segment(name="blue", vni=1)
     others = {"name": "blue", "vni": 1, "remotes": ADDRESSES[:1], "group": GROUP, "ageing": 1, "learning": False}
-    others |= {"maxaddress": 1}
+    others |= {"maxaddress": 1, "senders": ("10.0.0.0/8",)}
     assert others.keys() == {field.name for field in msgspec.structs.fields(Segment)}
     now = HostState(vtep=Vtep(local=ADDRESSES[0]), segments=(value,))
     for field in others.keys() - {"name", "vni"}:

@@ -23,6 +23,7 @@ from vxnet.datapath.layout import (
     DOMAIN_LEARNING,
     FDB_STATIC,
     MEMBER_INTERNAL,
+    MEMBER_KNOWN,
     MEMBER_PEER,
     MEMBER_PORT,
     MEMBER_SECURED,
@@ -32,6 +33,7 @@ from vxnet.datapath.layout import (
 from vxnet.datapath.neighbours import neighbours_of
 from vxnet.datapath.routes import group_routes, joined_groups
 from vxnet.datapath.segments import arrivals
+from vxnet.datapath.senders import Senders
 from vxnet.datapath.slots import Slots
 from vxnet.datapath.sources import Sources
 from vxnet.datapath.tunnelmember import arrival, tunnel_of
@@ -80,6 +82,7 @@ class _Reader:
         self._present = present
         self._slots = Slots(maps)
         self._sources = Sources(maps)
+        self._senders = Senders(maps)
         self._vteps = {value.dstport: value for _, value in maps.vteps.items()}
         # That of the segments has an address of its own.
         self._vtep = next((value for value in self._vteps.values() if value.local.ip()), None)
@@ -181,6 +184,7 @@ class _Reader:
             ageing=domain.ageing // 10**9,
             learning=bool(domain.flags & DOMAIN_LEARNING),
             maxaddress=domain.maxaddress,
+            senders=self._senders.of(tunnel) if tunnel and member and member.flags & MEMBER_KNOWN else None,
         )
         fault = self._flood_fault(slot, domain)
         if not member or not all(map(self._maps.arrivals.get, arrivals(around.value, domain.vni))):

@@ -25,12 +25,14 @@ DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU = 1, 2, 4
 MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL = 0, 1, 2
 MEMBER_PEER, MEMBER_INTERNAL, MEMBER_DF, MEMBER_CSUM = 1, 2, 4, 8
 MEMBER_TTL_INHERIT, MEMBER_TOS_INHERIT, MEMBER_SOME_VLANS, MEMBER_SECURED = 16, 32, 64, 128
+MEMBER_KNOWN = 256
 VLAN_TRUNK, VLAN_ACCESS, VLAN_NATIVE_TAGGED, VLAN_NATIVE_UNTAGGED = 0, 1, 2, 3
 ANY_VNI = 1 << 24
 LISTENING = ANY_VNI + 1
 FDB_STATIC = 1
 PREFIX_MAC, PREFIX_ADDRESS = 80, 96
 SOURCE_MAC, SOURCE_ANY = 1, 2
+PREFIX_SENDER = 32
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 
@@ -218,6 +220,15 @@ class SourceKey(ctypes.Structure):
     )
 
 
+class SenderKey(ctypes.Structure):
+    """A key of `senders`, a trie: ``prefix`` is how many bits of the other fields count."""
+
+    prefix: int
+    member: int
+    address: Address
+    _fields_ = (("prefix", c_uint32), ("member", c_uint32), ("address", Address))
+
+
 class NeighbourKey(ctypes.Structure):
     """A key of `neighbours`."""
 
@@ -293,6 +304,7 @@ SHARED = (
     FdbKey,
     FdbValue,
     SourceKey,
+    SenderKey,
     NeighbourKey,
     NeighbourValue,
     FloodKey,

@@ -93,6 +93,7 @@ SIZES: Final[Mapping[str, tuple[int, int]]] = {
         ("flood", layout.FloodKey, layout.Place),
         ("fdb", layout.FdbKey, layout.FdbValue),
         ("sources", layout.SourceKey, c_uint32),
+        ("senders", layout.SenderKey, c_uint32),
         ("neighbours", layout.NeighbourKey, layout.NeighbourValue),
         ("learned", layout.Place, c_uint32),
         ("traffic", c_uint32, layout.Traffic),
@@ -117,6 +118,7 @@ class Maps:
         self.flood = Map(fds["flood"], layout.FloodKey, layout.Place)
         self.fdb = Map(fds["fdb"], layout.FdbKey, layout.FdbValue)
         self.sources = Map(fds["sources"], layout.SourceKey, c_uint32)
+        self.senders = Map(fds["senders"], layout.SenderKey, c_uint32)
         self.neighbours = Map(fds["neighbours"], layout.NeighbourKey, layout.NeighbourValue)
         self.learned = Map(fds["learned"], layout.Place, c_uint32)
         self.traffic = CounterMap(fds["traffic"], layout.Traffic)

@@ -11,6 +11,7 @@ from vxnet.datapath import internal, neighbours
 from vxnet.datapath.kernel import alias, load
 from vxnet.datapath.layout import LAYOUT, State, VtepValue
 from vxnet.datapath.maps import Maps
+from vxnet.datapath.senders import Senders
 from vxnet.datapath.slots import Slots
 from vxnet.datapath.sources import Sources
 
@@ -29,6 +30,7 @@ class Parts:
         self.maps = maps
         self.slots = Slots(maps)
         self.sources = Sources(maps)
+        self.senders = Senders(maps)
         self.doomed: set[str] = set()
         """Internal ports whose devices are still to be deleted."""
         self._programs = programs or {}

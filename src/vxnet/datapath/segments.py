@@ -3,7 +3,7 @@
 
 What a frame meets last is written first, so that no program ever follows a reference to nothing:
 
-    domain, tunnel -> flood list -> arrivals -> VNI filter (here the kernel joins the group) -> route to the group
+    domain, senders, tunnel -> flood list -> arrivals -> VNI filter (the kernel joins the group) -> route to the group
 
 Removing goes the other way round.
 """
@@ -18,6 +18,7 @@ from vxnet.datapath.layout import (
     DOMAIN_LEARNING,
     LISTENING,
     MEMBER_DF,
+    MEMBER_KNOWN,
     MEMBER_TUNNEL,
     Address,
     ArrivalKey,
@@ -62,7 +63,7 @@ def add(parts: Parts, segment: Segment) -> None:
     member = Member(
         kind=MEMBER_TUNNEL,
         domain=slot,
-        flags=MEMBER_DF,
+        flags=MEMBER_DF | (0 if segment.senders is None else MEMBER_KNOWN),
         vni=segment.vni,
         vni_out=segment.vni,
         dstport=value.dstport,
@@ -71,7 +72,12 @@ def add(parts: Parts, segment: Segment) -> None:
         group=group,
         name=segment.name.encode(),
     )
-    tunnel = slots.put_member(tunnel, member)
+    tunnel = tunnel or slots.reserve_member()
+    if segment.senders is not None:
+        parts.senders.put(tunnel, segment.senders)
+    slots.put_member(tunnel, member)
+    if segment.senders is None:
+        parts.senders.forget(tunnel)
     remotes = (segment.group,) if segment.group else segment.remotes
     flooding.rewrite(maps, slots, slot, [Place(tunnel, Address.of(remote)) for remote in remotes])
     for key in arrivals(value, segment.vni):
@@ -156,5 +162,6 @@ def remove(parts: Parts, segment: Segment) -> None:
         if group := slots.members[tunnel].group.ip():
             _leave(parts, domain.vni, group)
         slots.free_member(tunnel)
+        parts.senders.forget(tunnel)
     flooding.clear(maps, slot, domain)
     slots.free_domain(slot)

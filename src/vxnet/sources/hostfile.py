@@ -10,20 +10,24 @@ The keys are the fields of `File` and what is in it: the model's, but for what o
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from vxnet.errors import ConfigError
-from vxnet.model import FdbEntry, HostState, Port, Segment, Vtep
+from vxnet.model import AGEING, MAXADDRESS, FdbEntry, HostState, IPAddress, Port, Segment, Vtep
 from vxnet.sources import tomlfile
+from vxnet.sources.known import known
 from vxnet.sources.rules import problems
+from vxnet.sources.values import prefix_of_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 EXAMPLES = {
+    "accept": 'accept = "known"',
+    "accept_from": 'accept_from = ["192.0.2.0/24"]',
     "ageing": "ageing = 300",
     "device": 'device = "tap0"',
     "dstport": "dstport = 4789",
@@ -54,11 +58,29 @@ class FilePort(msgspec.Struct, frozen=True, kw_only=True):
     segment: str
 
 
+class FileSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """A ``[[segments]]`` table: `Segment`, but for whom packets are taken from.
+
+    ``accept`` None: "known" where there are remotes, else "any". "known": from ``remotes`` and those of static entries.
+    "any": from the prefixes ``accept_from``, or, without, from anybody.
+    """
+
+    name: str
+    vni: int
+    remotes: tuple[IPAddress, ...] = ()
+    group: IPAddress | None = None
+    ageing: int = AGEING
+    learning: bool = True
+    maxaddress: int = MAXADDRESS
+    accept: Literal["known", "any"] | None = None
+    accept_from: tuple[str, ...] = ()
+
+
 class File(msgspec.Struct, frozen=True, kw_only=True):
     """A whole host file."""
 
     vtep: Vtep | None = None
-    segments: tuple[Segment, ...] = ()
+    segments: tuple[FileSegment, ...] = ()
     ports: tuple[FilePort, ...] = ()
     fdb: tuple[FdbEntry, ...] = ()
 
@@ -71,10 +93,11 @@ def load(path: str | Path) -> HostState:
     """
     file = tomlfile.load(path, File, EXAMPLES)
     ports = tuple(Port(device=port.device, segment=port.segment) for port in file.ports)
-    state = HostState(vtep=file.vtep, segments=file.segments, ports=ports, fdb=file.fdb)
+    segments = tuple(_segment(segment, file.fdb) for segment in file.segments)
+    state = HostState(vtep=file.vtep, segments=segments, ports=ports, fdb=file.fdb)
     if state.vtep is None:
         raise ConfigError(f"{path}: vtep: is missing; write [vtep] and, under it, {EXAMPLES['local']}")
-    for field, what in problems(state):
+    for field, what in (*_accepted(file), *problems(state)):
         raise ConfigError(f"{path}: {field}: {what}")
     fdb = tuple(msgspec.structs.replace(entry, mac=entry.mac.lower()) for entry in state.fdb)
     return msgspec.structs.replace(state, fdb=fdb)
@@ -83,17 +106,58 @@ def load(path: str | Path) -> HostState:
 def dump(state: HostState) -> str:
     """Return the host file of ``state``, which `load` reads back as the same value. Defaults are left out.
 
-    Raises ValueError for a host that is down: no file says that.
+    Raises ValueError for a host that is down, or a segment that takes packets from nobody: no file says that.
     """
     if state.vtep is None:
         raise ValueError("a host that is down has no host file")
     tables = [
         _table("[vtep]", state.vtep),
-        *(_table("[[segments]]", segment) for segment in state.segments),
+        *(_table("[[segments]]", _file_segment(segment, state.fdb)) for segment in state.segments),
         *(_table("[[ports]]", FilePort(device=port.device, segment=port.segment)) for port in state.ports),
         *(_table("[[fdb]]", entry) for entry in state.fdb),
     ]
     return "\n".join(tables)
+
+
+# --- whom packets are taken from ------------------------------------------------------------------------------------
+
+_SHARED = ("name", "vni", "remotes", "group", "ageing", "learning", "maxaddress")
+"""What a segment of the file and one of the model have in common."""
+
+
+def _segment(segment: FileSegment, fdb: tuple[FdbEntry, ...]) -> Segment:
+    shared = {field: getattr(segment, field) for field in _SHARED}
+    accept = segment.accept or ("known" if segment.remotes else "any")
+    senders = _known(segment.name, segment.remotes, fdb) if accept == "known" else segment.accept_from or None
+    return Segment(**shared, senders=senders)
+
+
+def _file_segment(segment: Segment, fdb: tuple[FdbEntry, ...]) -> FileSegment:
+    shared = {field: getattr(segment, field) for field in _SHARED}
+    if segment.senders == ():
+        raise ValueError(f"{segment.name} takes packets from nobody")
+    if segment.senders is None:
+        return FileSegment(**shared, accept="any" if segment.remotes else None)
+    if set(segment.senders) == set(_known(segment.name, segment.remotes, fdb)):
+        return FileSegment(**shared, accept=None if segment.remotes else "known")
+    return FileSegment(**shared, accept="any", accept_from=segment.senders)
+
+
+def _known(name: str, remotes: tuple[IPAddress, ...], fdb: tuple[FdbEntry, ...]) -> tuple[str, ...]:
+    return known((*remotes, *(entry.remote for entry in fdb if entry.segment == name and entry.remote)))
+
+
+def _accepted(file: File) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with ``accept`` and ``accept_from``: the field, and what it is."""
+    for number, segment in enumerate(file.segments):
+        at = f"segments[{number}]"
+        if segment.accept == "known" and not _known(segment.name, segment.remotes, file.fdb):
+            yield f"{at}.accept", '"known", and no remote is; name remotes, or write accept = "any"'
+        if segment.accept_from and (segment.accept or ("known" if segment.remotes else "any")) == "known":
+            yield f"{at}.accept_from", 'stands beside accept = "known", which names all; write accept = "any"'
+        for index, prefix in enumerate(segment.accept_from):
+            if what := prefix_of_hosts(prefix):
+                yield f"{at}.accept_from[{index}]", f"{tomlfile.quoted(prefix)} {what}"
 
 
 def _table(header: str, value: msgspec.Struct) -> str:

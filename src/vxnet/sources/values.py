@@ -89,6 +89,15 @@ def group_address(value: IPAddress) -> str | None:
     return _in(_NOT_A_GROUP, value)
 
 
+def prefix_of_hosts(value: str) -> str | None:
+    """Accept a prefix of the underlay, as it is canonically written."""
+    try:
+        network = ip_network(value)
+    except ValueError:
+        return "is not a prefix; write it as 192.168.146.0/24 or fd00:92::/64, without bits of a host"
+    return None if str(network) == value else f"is written {network}"
+
+
 def _in(networks: Mapping[IPv4Network | IPv6Network, str], value: IPAddress) -> str | None:
     return next((why for network, why in networks.items() if value in network), None)
 

@@ -16,6 +16,7 @@
 
 #define MAX_SOURCES (1 << 20)
 #define MAX_NEIGHBOURS (1 << 18)
+#define MAX_SENDERS (1 << 20)
 
 #define MAX_DROP_REASONS 64
 
@@ -120,6 +121,15 @@ struct {
 	__type(key, struct source_key);
 	__type(value, __u32);
 } sources SEC(".maps");
+
+/* (tunnel, address) -> there if packets from it are taken */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_SENDERS);
+	__type(key, struct sender_key);
+	__type(value, __u32);
+} senders SEC(".maps");
 
 /* (domain, address) -> whose it is */
 struct {

@@ -85,6 +85,7 @@ enum member_kind { MEMBER_FREE = 0, MEMBER_PORT = 1, MEMBER_TUNNEL = 2 };
 #define MEMBER_TOS_INHERIT 32
 #define MEMBER_SOME_VLANS 64	/* a trunk that has not all VLANs: which, says the map `trunks` */
 #define MEMBER_SECURED 128	/* a port that only what the map `sources` names may leave (secure.h) */
+#define MEMBER_KNOWN 256	/* a segment's tunnel that takes packets only from whom the map `senders` names */
 #define MEMBER_SLOW (MEMBER_CSUM | MEMBER_TTL_INHERIT | MEMBER_TOS_INHERIT)
 
 /* Which VLANs of a bridge a member is in. */
@@ -136,6 +137,15 @@ struct source_key {
 	__u32 member;
 	__u8 mac[MAC_LEN];
 	__be16 type;		/* ETH_P_IP or ETH_P_IPV6: no prefix of one family holds for the other */
+	struct address address;
+};
+
+/* Who may send to a tunnel. */
+#define PREFIX_SENDER 32	/* bits of a key up to its address */
+
+struct sender_key {
+	__u32 prefix;
+	__u32 member;
 	struct address address;
 };
 

@@ -174,6 +174,20 @@ static __noinline __u32 arrival(const struct arrival_key *packet)
 	return 0;
 }
 
+/* May this address send to the tunnel? */
+static __noinline int may_send(__u32 tunnel, const struct address *from)
+{
+	struct sender_key key = { .prefix = PREFIX_SENDER + 128, .member = tunnel };
+	struct member *m = bpf_map_lookup_elem(&members, &tunnel);
+
+	if (!from || !m)
+		return 0;
+	if (!(m->flags & MEMBER_KNOWN))
+		return 1;
+	key.address = *from;
+	return bpf_map_lookup_elem(&senders, &key) != 0;
+}
+
 /* Do we receive at this address, besides the VTEP's own: a group, or, where the VTEP has none, any of this host's? */
 static __always_inline int listening(const struct vtep *v, struct address local)
 {
@@ -338,6 +352,8 @@ static __always_inline int underlay_slow(struct __sk_buff *skb, const int v6)
 	slot = arrival(&key);
 	if (!slot)
 		return drop(DROP_UNKNOWN_VNI);
+	if (!may_send(slot, &key.remote))
+		return drop(DROP_UNKNOWN_REMOTE);
 	if ((!v6 && !ip_header_sound(ip)) || (p.e->udp_checksum && short_and_wrong(skb, at_udp, udp_len)))
 		return drop(DROP_BAD_CHECKSUM);
 
@@ -414,6 +430,8 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	tunnel = bpf_map_lookup_elem(&members, &f.from);
 	if (!f.from || !tunnel || tunnel->kind != MEMBER_TUNNEL)
 		return drop(DROP_UNKNOWN_VNI);
+	if (!may_send(f.from, &key.remote))
+		return drop(DROP_UNKNOWN_REMOTE);
 	f.domain = tunnel->domain;
 	d = bpf_map_lookup_elem(&domains, &f.domain);
 	if (!d || !d->used)

@@ -22,6 +22,7 @@ import msgspec
 from vxnet.cluster.messages import LocalPort
 from vxnet.model import FdbEntry, HostState, IPAddress, Neighbour, Port, Segment, Source, Vtep
 from vxnet.packet.mac import eui64
+from vxnet.sources.known import known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -106,7 +107,8 @@ class _Host:
             for address in filter(lambda address: address not in routers, addresses):
                 neighbour = Neighbour(segment=segment.id, address=address, mac=port.mac_address)
                 self.neighbours.setdefault((segment.id, address), neighbour)
-        self.segments.append(Segment(name=segment.id, vni=segment.vni, remotes=tuple(sorted(remotes))))
+        others = tuple(sorted(remotes))
+        self.segments.append(Segment(name=segment.id, vni=segment.vni, remotes=others, senders=known(others)))
 
     def _attach(self, segment: str, port: LocalPort) -> None:
         device = self._device_of(port)

@@ -121,12 +121,12 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	v = bpf_map_lookup_elem(&vteps, &m->dstport);
 	if (!v || !parse_inner(skb, &inner) || prepare(skb, v, m, &to->remote, flow))
 		return 0;
+	__builtin_memcpy(flow->wire.dst, key.dst, 2 * MAC_LEN);
+	flow->key = key;
 	if (wire_length(skb, &inner) > flow->mtu)
 		return m->flags & MEMBER_DF ? -(int)flow->mtu : 0;
 	if (skb->len + IP_OVERHEAD > 65535)
 		return 0;
-	__builtin_memcpy(flow->wire.dst, key.dst, 2 * MAC_LEN);
-	flow->key = key;
 	if ((__s64)(now - flow->confirmed) > NEIGHBOUR_CONFIRM) {
 		flow->confirmed = now;
 		return 0;
@@ -153,23 +153,22 @@ static __always_inline int to_port(struct __sk_buff *skb, struct frame *f, struc
 }
 
 /*
- * The end of a frame that the path's MTU is too small for (rule 10). tag: what it would have got inside
- * the tunnel. Its sender is told, if it came from a port: what comes out of a tunnel is another host's to tell.
+ * The end of a frame that is too large for the path, whose IP MTU is `mtu` (rule 10). Its sender is told, if it came from
+ * a port: what comes out of a tunnel is another host's to tell.
  */
-static __always_inline int too_big(struct __sk_buff *skb, struct frame *f, __u32 mtu, int tag)
+static __always_inline int too_big(struct __sk_buff *skb, struct frame *f, __u32 mtu)
 {
 	struct member *port = bpf_map_lookup_elem(&members, &f->from);
-	__u32 overhead = bytes_with(IP_OVERHEAD + ETH_HLEN, tag);
-	int length, back;
+	int length, tag;
 
-	if (!port || port->kind != MEMBER_PORT || skb->vlan_present || mtu < overhead)
-		return drop(DROP_TOO_BIG);
-	back = tag_out(f->from, port, f);
-	length = tell(skb, f->from, mtu - overhead);
-	if (!length || back == NOT_IN_VLAN || put_tag(skb, f, back))
-		return drop(DROP_TOO_BIG);
 	count_drop(DROP_TOO_BIG);
-	count_tx(f->from, bytes_with(length, back));
+	if (!port || port->kind != MEMBER_PORT || skb->vlan_present || mtu < IP_OVERHEAD + ETH_HLEN)
+		return TC_ACT_SHOT;
+	tag = tag_out(f->from, port, f);
+	length = tell(skb, f->from, mtu - IP_OVERHEAD - ETH_HLEN);
+	if (!length || tag == NOT_IN_VLAN || put_tag(skb, f, tag))
+		return TC_ACT_SHOT;
+	count_tx(f->from, bytes_with(length, tag));
 	return hand_over(skb, port->ifindex, port->flags & MEMBER_PEER);
 }
 
@@ -192,19 +191,19 @@ static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, str
 	if (!v)
 		return drop(DROP_NO_PORT);
 	overlay = v->overlay;
-	if (is_ip(skb->protocol))
-		parse_inner(skb, &inner);
-	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
-		return too_big(skb, f, v->mtu, tag);
 	if (may_open && is_ip(skb->protocol) && !tag && !f->tag.vid && !skb->vlan_present) {
 		out = open_tx_flow(skb, f->from, to);
 		if (out < 0)
-			return too_big(skb, f, -out, tag);
+			return too_big(skb, f, -out);
 		if (out) {
 			count_tx(to->member, f->bytes);
 			return bpf_redirect(out, 0);
 		}
 	}
+	if (is_ip(skb->protocol))
+		parse_inner(skb, &inner);
+	if (!fits(v, tunnel, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
+		return too_big(skb, f, v->mtu);
 	return to_overlay(skb, f, to, tunnel, overlay, tag);
 }
 

@@ -220,9 +220,9 @@ static __always_inline int is_extension(__u8 header)
 }
 
 /* It is neither a later fragment nor an ICMPv6 error or redirect, nor more wrapped up than can be seen here. */
-static __always_inline int may_be_told_v6(const struct __sk_buff *skb, __u8 header)
+static __always_inline int may_be_told_v6(const struct __sk_buff *skb, __u8 header, __u32 length)
 {
-	__u32 at = ETH_HLEN + V6_WORDS * 4;
+	__u32 at = ETH_HLEN + V6_WORDS * 4, end = ETH_HLEN + length;
 	__u8 type = 0;
 
 	for (int i = 0; i < V6_EXTENSIONS; i++) {
@@ -234,7 +234,7 @@ static __always_inline int may_be_told_v6(const struct __sk_buff *skb, __u8 head
 
 		if (!is_extension(header))
 			break;
-		if (bpf_skb_load_bytes(skb, at, &extension, sizeof(extension)) ||
+		if (at + sizeof(extension) > end || bpf_skb_load_bytes(skb, at, &extension, sizeof(extension)) ||
 		    (header == IPPROTO_FRAGMENT && extension.offset & V6_OFFSET))
 			return 0;
 		at += header == IPPROTO_FRAGMENT ? 8 : (extension.length + 1) * 8;
@@ -242,7 +242,7 @@ static __always_inline int may_be_told_v6(const struct __sk_buff *skb, __u8 head
 	}
 	if (header != IPPROTO_ICMPV6)
 		return !is_extension(header);
-	return !bpf_skb_load_bytes(skb, at, &type, 1) && type >= ICMPV6_INFORMATION && type != ICMPV6_REDIRECT;
+	return at < end && !bpf_skb_load_bytes(skb, at, &type, 1) && type >= ICMPV6_INFORMATION && type != ICMPV6_REDIRECT;
 }
 
 static __noinline int tell_v6(struct __sk_buff *skb, __u32 from, __u32 mtu)
@@ -257,7 +257,7 @@ static __noinline int tell_v6(struct __sk_buff *skb, __u32 from, __u32 mtu)
 	    *(const __u8 *)words >> 4 != 6)
 		return 0;
 	length = ip_length(skb, sizeof(*ip) + bpf_ntohs(ip->payload_len));
-	if (length <= mtu || length > skb->len - ETH_HLEN || !may_be_told_v6(skb, ip->nexthdr))
+	if (length <= mtu || length > skb->len - ETH_HLEN || !may_be_told_v6(skb, ip->nexthdr, length))
 		return 0;
 	__builtin_memcpy(&e.to, words + 2, sizeof(e.to));
 	__builtin_memcpy(&e.from, words + 6, sizeof(e.from));

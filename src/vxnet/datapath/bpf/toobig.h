@@ -35,7 +35,7 @@
 #define V4_LEAST_MTU 68			/* RFC 791, section 3.2 */
 #define V6_LEAST_MTU 1280		/* RFC 8200, section 5 */
 #define V4_MAX_WORDS 15			/* of a header with options */
-#define CHUNK_WORDS 4
+#define CHUNK 16			/* bytes copied at once */
 
 #define ERROR_TTL 64
 #define INTERNETWORK_CONTROL 0xc0	/* RFC 1812, section 4.3.2.5 */
@@ -112,25 +112,40 @@ static __always_inline __u32 ip_length(const struct __sk_buff *skb, __u32 said)
 	return skb->gso_size ? skb->len - ETH_HLEN : said;
 }
 
+struct copy_run {
+	struct __sk_buff *skb;
+	__u32 to;		/* where the first chunk goes */
+	__u32 failed;
+	__s64 sum;
+};
+
+static long copy_chunk(__u32 index, void *arg)
+{
+	struct copy_run *run = arg;
+	__u32 at = index * CHUNK, chunk[CHUNK / 4];
+
+	if (bpf_skb_load_bytes(run->skb, ETH_HLEN + at, chunk, sizeof(chunk)) ||
+	    bpf_skb_store_bytes(run->skb, run->to + at, chunk, sizeof(chunk), BPF_F_RECOMPUTE_CSUM)) {
+		run->failed = 1;
+		return 1;
+	}
+	run->sum = bpf_csum_diff(0, 0, chunk, sizeof(chunk), run->sum);
+	return 0;
+}
+
 /*
  * Make room for headers behind the MACs, and what the packet begins with into what is behind them; see the drawing. Adds
- * the quote to sum. Returns 0, or non-zero with the packet as it was or spoilt.
+ * the quote, of whole chunks, to sum. Returns 0, or non-zero with the packet as it was or spoilt.
  */
 static __always_inline int quote(struct __sk_buff *skb, __u32 headers, __u32 quoted, __s64 *sum)
 {
-	__u32 to = ETH_HLEN + quoted + headers, chunk[CHUNK_WORDS];
+	struct copy_run run = { .skb = skb, .to = ETH_HLEN + quoted + headers, .sum = *sum };
 
-	if (bpf_skb_change_tail(skb, to + quoted, 0))
+	if (bpf_skb_change_tail(skb, run.to + quoted, 0))
 		return -1;
-	for (__u32 at = 0; at < V6_QUOTE; at += sizeof(chunk)) {
-		if (at >= quoted)
-			break;
-		if (bpf_skb_load_bytes(skb, ETH_HLEN + at, chunk, sizeof(chunk)) ||
-		    bpf_skb_store_bytes(skb, to + at, chunk, sizeof(chunk), BPF_F_RECOMPUTE_CSUM))
-			return -1;
-		*sum = bpf_csum_diff(0, 0, chunk, sizeof(chunk), *sum);
-	}
-	return bpf_skb_adjust_room(skb, -(__s32)quoted, BPF_ADJ_ROOM_MAC, 0);
+	bpf_loop(quoted / CHUNK, copy_chunk, &run, 0);
+	*sum = run.sum;
+	return run.failed || bpf_skb_adjust_room(skb, -(__s32)quoted, BPF_ADJ_ROOM_MAC, 0);
 }
 
 static __always_inline int write_headers(struct __sk_buff *skb, const void *headers, __u32 length)
@@ -194,7 +209,7 @@ static __noinline int tell_v4(struct __sk_buff *skb, __u32 from, __u32 mtu)
 	if (bpf_skb_load_bytes(skb, 0, e.src, MAC_LEN) || bpf_skb_load_bytes(skb, MAC_LEN, e.dst, MAC_LEN) ||
 	    !may_tell(from))
 		return 0;
-	quoted = (length < V4_QUOTE ? length : V4_QUOTE) & ~(__u32)(CHUNK_WORDS * 4 - 1);
+	quoted = (length < V4_QUOTE ? length : V4_QUOTE) / CHUNK * CHUNK;
 	if (quote(skb, V4_ERROR_LEN, quoted, &sum))
 		return 0;
 	e.type = bpf_htons(ETH_P_IP);

@@ -17,6 +17,7 @@ forwarding rules in docs/how-it-works.md.
       |  9. from a segment's port, a question for an address whose MAC is known here: answer it
       |  3. destination known: there, only there, and never back where it came from
       |  4. BUM: every other port, and the group or the remotes of every other tunnel
+      |  10. known unicast from a port that is too large for the path: its sender is told
       v
     Outcome: copies to ports and to the underlay, and at most one drop reason
 
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from vxnet import answers, security
+from vxnet import answers, security, toobig
 from vxnet.drops import DropReason, drop_reason
 from vxnet.model import Bridge, IPAddress, Segment, Tunnel
 from vxnet.packet import ecn, ethernet, vxlan
@@ -168,7 +169,7 @@ class Switch:
         Args:
             state: of a host that is up: ValueError if there is neither a segment's VTEP nor a bridge. KeyError if what
                 something belongs to is not there, which the sources rule out.
-            mtu: the IP MTU in bytes of the underlay device of the segments.
+            mtu: the IP MTU in bytes of the path to every remote.
         """
         if state.vtep is None and not state.bridges:
             raise ValueError("a host without a VTEP or a bridge switches nothing")
@@ -323,11 +324,17 @@ class Switch:
         there = self._find(network, (frame.vlan, dst), now)
         if there is None:
             return self._flood(network, _member(place), frame)
+        return self._forward(place, there, frame)
+
+    def _forward(self, place: Place, there: Place, frame: _Frame) -> Outcome:
+        """Send known unicast to its one place, or tell the port it came from that it does not fit the way there."""
         if _member(there) == _member(place):
             return self._end((), SAME_PORT if isinstance(place, str) else SPLIT_HORIZON)
         tagged = self._tagged(there, frame)
         if tagged is None:
             return self._end((), VLAN_FILTERED)
+        if isinstance(place, str) and isinstance(there, Behind) and not self._fits_path(there, frame, tagged):
+            return self._too_big(place, there.remote, frame)
         return self._send([(there, tagged)])
 
     def _refused(self, place: Place, frame: _Frame) -> DropReason | None:
@@ -388,6 +395,21 @@ class Switch:
     def _fits(self, tunnel: Tunnel, remote: IPAddress, frame: bytes) -> bool:
         """Tell whether the wrapped frame fits; of bridges' tunnels the kernel knows, on the route it finds."""
         return isinstance(self._networks[tunnel.bridge], Bridge) or len(frame) + vxlan.overhead(remote) <= self._mtu
+
+    def _fits_path(self, there: Behind, frame: _Frame, tagged: bytes) -> bool:
+        """Tell whether known unicast fits; of bridges' tunnels this is known of what is wrapped in place."""
+        tunnel = self._tunnels[there.tunnel]
+        if isinstance(self._networks[tunnel.bridge], Segment):
+            return self._fits(tunnel, there.remote, tagged)
+        untagged_ip = frame.tag.vid == 0 and int.from_bytes(tagged[12:14], "big") in {ethernet.IPV4, ethernet.IPV6}
+        in_place = untagged_ip and tunnel.ttl > 0 and tunnel.tos is not None and not tunnel.csum
+        return not (in_place and tunnel.df) or len(tagged) + vxlan.overhead(there.remote) <= self._mtu
+
+    def _too_big(self, port: str, remote: IPAddress, frame: _Frame) -> Outcome:
+        """Drop what is too large for the path, and tell the port how large its IP packets may be."""
+        error = toobig.tell(frame.data, self._mtu - vxlan.overhead(remote) - ethernet.HEADER_LENGTH)
+        back = None if error is None else self._tagged(port, frame._replace(data=error))
+        return self._end((ToPort(port, back),) if back else (), TOO_BIG)
 
     def _learn(self, network: Segment | Bridge, key: Key, place: Place, now: float) -> None:
         table = self._fdb[network.name]

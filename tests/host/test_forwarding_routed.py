@@ -108,13 +108,22 @@ def test_without_a_route_nothing_leaves(net: Net) -> None:
 
 
 def test_path_mtu(net: Net) -> None:
-    """A VTEP never fragments: what is larger than a hop of the path is lost, not cut, and nothing else with it."""
+    """A VTEP never fragments: of what is larger than a hop of the path the sender is told, and nothing else is lost."""
     assert net.a.ping(net.b, size=1400, df=True)
     net.r1.ip("link set eth1 mtu 1400")
     try:
         assert not net.a.ping(net.b, size=1400, df=True, timeout=0.2)
-        assert net.a.ping(net.b, size=1200, df=True)
+        net.a.wait(lambda: "mtu 1350" in mtu_known(net), what="to be told")
+        assert net.a.ping(net.b, size=1350 - 28, df=True)
     finally:
         net.r1.ip("link set eth1 mtu 1500")
-        net.h1.node.ip("route flush cache")
+        for node, other in ((net.h1.node, H2), (net.a, net.b.address)):
+            node.ip("route flush cache")
+            node.ip(f"route get {other}")  # what was flushed is gone when a route is next asked for
     net.a.wait(lambda: net.a.ping(net.b, size=1400, df=True, timeout=0.2), timeout=3, what="the larger MTU")
+
+
+def mtu_known(net: Net) -> str:
+    """Return the way from a to b as a sees it, after a packet that is too large for it."""
+    net.a.ping(net.b, size=1400, df=True, timeout=0.1)
+    return net.a.ip(f"route get {net.b.address}")

@@ -16,12 +16,13 @@ import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
-from tests.support.board import LOCAL, REMOTES, Board, open_board
+from tests.support.board import BLUE, LOCAL, REMOTES, Board, host_state, open_board
 from tests.support.states import SEGMENTS, Sketch, is_ipv6, sketches, successors
-from tests.support.tenant_frames import KNOWN, TenantFrame, mac, ordinary_frames, tenant_frames
+from tests.support.tenant_frames import KNOWN, TenantFrame, large_frames, mac, ordinary_frames, tenant_frames
 from tests.support.twins import Twins
 from tests.support.underlay_packets import VNIS, UnderlayPacket, underlay_packets
 from tests.support.weights import weighted
+from vxnet.model import FdbEntry
 from vxnet.switch import ToPort
 
 if TYPE_CHECKING:
@@ -168,6 +169,20 @@ def live(board: Board, sketch: Sketch, events: list[Action]) -> None:
 def test_same_frames_same_outcome(board: Board, life: tuple[Sketch, list[Action]]) -> None:
     """Whatever the state and the frames: same copies, same drops, same FDB, same counters."""
     live(board, *life)
+
+
+@settings(max_examples=50, phases=_PHASES)
+@given(st.lists(large_frames(0, 1), min_size=1, max_size=30))
+def test_too_large_for_the_path(board: Board, frames: list[TenantFrame]) -> None:
+    """Whatever does not fit the way to its one remote: the same errors, or none."""
+    example = next(_examples)
+    blue = msgspec.structs.replace(BLUE, name=f"blue-{example}")
+    behind = FdbEntry(segment=blue.name, mac=mac(example, 1), remote=REMOTES[0])
+    twins = Twins(board, host_state("tap0", "tap1", segments=(blue,), fdb=(behind,)), example)
+    for frame in frames:
+        outcome = twins.from_port("tap0", frame.encode(example))
+        event("told" if outcome.copies and outcome.drop else str(outcome.drop))
+    twins.compare_reports()
 
 
 @settings(max_examples=80, phases=_PHASES)

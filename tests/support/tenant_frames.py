@@ -32,7 +32,8 @@ _SHORTEST = {"ipv4": 34, "ipv6": 54}
 FITS = 1500 - 36
 """The largest frame, in bytes, that an underlay with an MTU of 1500 can carry."""
 
-_SIZES = weighted((6, st.integers(15, 150)), (1, st.sampled_from((FITS - 1, FITS, FITS + 1, 2000))))
+_LARGE = st.sampled_from((FITS - 1, FITS, FITS + 1, 2000))
+_SIZES = weighted((6, st.integers(15, 150)), (1, _LARGE))
 _KINDS = st.sampled_from(
     (
         "ipv4-udp",
@@ -140,6 +141,21 @@ def tenant_frames() -> st.SearchStrategy[TenantFrame]:
     )
 
 
+def large_frames(src: int, dst: int) -> st.SearchStrategy[TenantFrame]:
+    """Unicast from one machine to another, IP packets for the most part, around the largest that fit."""
+    return st.builds(
+        TenantFrame,
+        src=st.just(src),
+        dst=st.just(dst),
+        kind=st.sampled_from(("ipv4-full", "ipv4-full", "ipv6-full", "ipv6-full", "ipv4-udp", "arp")),
+        size=_LARGE,
+        flow=st.integers(0, 3),
+        says=_SAYS,
+        asks=_SAYS,
+        ecn=st.integers(0, 3),
+    )
+
+
 def bridged_frames(
     vids: Sequence[int],
     src: st.SearchStrategy[int] = _SOURCES,
@@ -198,7 +214,27 @@ def _arp(frame: TenantFrame, rest: str, sender_mac: str) -> bytes:
     return packet if rest != "odd" or frame.flow else b"\0\6" + packet[2:]
 
 
+_TYPES = (0, 1, 2, 3, 4, 5, 8, 11, 12, 128, 137)
+"""Of ICMP and ICMPv6: errors, and what is none."""
+
+
+def _full(frame: TenantFrame, header: int) -> bytes:
+    """Return what fills an IP packet up to the end of its frame; an ICMP message of any type."""
+    kind = _TYPES[(frame.asks + frame.says + frame.ecn) % len(_TYPES)]
+    return (bytes((kind, 0)) + bytes(range(250)) * 8)[: frame.size - ethernet.HEADER_LENGTH - header]
+
+
 def _ipv4(frame: TenantFrame, rest: str) -> bytes:
+    if rest == "full":
+        return ip.IPv4(
+            src=ipv4_address(frame.says),
+            dst=ipv4_address(frame.asks),
+            protocol=ip.ICMP if frame.flow == 1 else ip.UDP,
+            tos=frame.ecn,
+            dont_fragment=frame.flow < 3,
+            offset=frame.ecn if frame.flow == 2 else 0,
+            payload=_full(frame, ip.IPV4_HEADER_LENGTH),
+        ).encode()
     is_dhcp = rest == "dhcp"
     packet = ip.IPv4(
         src=ipv4_address(KNOWN if is_dhcp else frame.says),
@@ -229,6 +265,12 @@ def _ipv6(frame: TenantFrame, rest: str, sender_mac: str) -> bytes:
         case "mld":
             src, dst, next_header = ipv6_address(KNOWN), multicast, hop_by_hop
             payload = bytes((ip.ICMPV6 if frame.flow else ip.UDP, 0, 5, 2, 0, 0, 1, 0)) + bytes(24)
+        case "full":
+            payload = _full(frame, ip.IPV6_HEADER_LENGTH)
+            if frame.flow == 2:
+                next_header, payload = fragment, bytes((ip.UDP, 0, 0, frame.ecn << 2)) + payload[4:]
+            elif frame.flow == 3:
+                next_header, payload = hop_by_hop, bytes((ip.ICMPV6, 0, 1, 4, 0, 0, 0, 0)) + payload[:-8]
         case "odd":
             payload = bytes((nd.SOLICITATION, frame.flow)) + bytes(30)
         case _:

@@ -19,6 +19,7 @@ from vxnet.model import DOWN, HostState, Port, Segment, Vtep
 from vxnet.plan import plan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from vxnet.datapath.report import Traffic
@@ -89,25 +90,38 @@ class Switch(Host):
 
 def transfer(sender: Node, receiver: Node, to: IPv4Address | IPv6Address | str, size: int) -> bool:
     """Send ``size`` bytes by TCP to the address ``to`` of the receiver; true if they arrive as they were sent."""
-    data = random.Random(size).randbytes(size)
+    return stream(sender, receiver, to, [random.Random(size).randbytes(size)])
+
+
+def stream(
+    sender: Node,
+    receiver: Node,
+    to: IPv4Address | IPv6Address | str,
+    blocks: Iterable[bytes],
+    patience: float = _PATIENCE,
+) -> bool:
+    """Send ``blocks`` likewise, while they are made; TimeoutError if nothing gets on for ``patience`` seconds."""
+    sent = hashlib.sha256()
     family = socket.AF_INET6 if ":" in str(to) else socket.AF_INET
     with receiver.enter():
         server = socket.create_server((str(to), 0), family=family)
     with server, ThreadPoolExecutor(1) as pool:
-        server.settimeout(_PATIENCE)
-        received = pool.submit(_receive, server)
+        server.settimeout(patience)
+        received = pool.submit(_receive, server, patience)
         with sender.enter():
-            client = socket.create_connection((str(to), server.getsockname()[1]), timeout=_PATIENCE)
+            client = socket.create_connection((str(to), server.getsockname()[1]), timeout=patience)
         with client:
-            client.sendall(data)
-        return received.result() == hashlib.sha256(data).digest()
+            for block in blocks:
+                client.sendall(block)
+                sent.update(block)
+        return received.result() == sent.digest()
 
 
-def _receive(server: socket.socket) -> bytes:
+def _receive(server: socket.socket, patience: float) -> bytes:
     digest = hashlib.sha256()
     connection, _ = server.accept()
     with connection:
-        connection.settimeout(_PATIENCE)
+        connection.settimeout(patience)
         while chunk := connection.recv(_CHUNK):
             digest.update(chunk)
     return digest.digest()

@@ -123,14 +123,15 @@ def test_drop_reasons_are_told() -> None:
     assert all(row[3] for row in rows)
 
 
-def test_rules_are_numbered_one_to_nine() -> None:
+def test_rules_are_numbered_one_to_ten() -> None:
     """switch.py and the C cite the rules by these numbers."""
     section = text_of(HOW_IT_WORKS).partition("\n## The forwarding rules\n")[2].partition("\n## ")[0]
-    assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == list("123456789")
+    rules = [str(number) for number in range(1, 11)]
+    assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == rules
     cited = re.findall(
         r"[Rr]ules? (\d+)", "".join(map(text_of, (*BPF.glob("*.h"), *(ROOT / "src/vxnet").glob("*.py"))))
     )
-    assert set(cited) <= set("123456789")
+    assert set(cited) <= set(rules)
 
 
 def test_limits_are_those_of_the_maps() -> None:

@@ -265,19 +265,24 @@ class ArrivalKey(ctypes.Structure):
 
 
 class Traffic(ctypes.Structure):
-    """A value of `traffic`, one for each CPU: packets, and bytes of tenant frames without the outer headers."""
+    """A value of `traffic`, one for each CPU: packets, and bytes of tenant frames without the outer headers.
+
+    ``told`` is no count but a time: of the limit on ICMP errors to a port.
+    """
 
     rx_packets: int
     rx_bytes: int
     tx_packets: int
     tx_bytes: int
     unlearned: int
+    told: int
     _fields_ = (
         ("rx_packets", c_uint64),
         ("rx_bytes", c_uint64),
         ("tx_packets", c_uint64),
         ("tx_bytes", c_uint64),
         ("unlearned", c_uint64),
+        ("told", c_uint64),
     )
 
 

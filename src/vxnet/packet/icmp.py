@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ICMP echo, what `ping` speaks (RFC 792, page 14).
+"""ICMP: echo, what `ping` speaks (RFC 792, page 14), and the error that tells of a path's MTU (RFC 1191, section 4).
 
  0                   1                   2                   3
 +---------------+---------------+-------------------------------+
@@ -7,6 +7,13 @@
 +---------------+---------------+-------------------------------+
 |          identifier           |        sequence number        |
 +-------------------------------+-------------------------------+
+
++---------------+---------------+-------------------------------+
+|    type 3     |    code 4     |           checksum            |
++---------------+---------------+-------------------------------+
+|           unused              |      MTU of the next hop      |
++-------------------------------+-------------------------------+
+|   the beginning of the packet that did not fit                |
 """
 
 from __future__ import annotations
@@ -21,6 +28,11 @@ from vxnet.packet.errors import MalformedError, need
 HEADER_LENGTH = 8
 ECHO_REPLY = 0
 ECHO_REQUEST = 8
+UNREACHABLE = 3
+FRAGMENTATION_NEEDED = 4
+"""The code, of the type `UNREACHABLE`."""
+ERRORS = frozenset({UNREACHABLE, 4, 5, 11, 12})
+"""Types that are errors, about which no error is sent (RFC 1122, section 3.2.2)."""
 
 
 class IcmpEcho(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,3 +63,16 @@ class IcmpEcho(msgspec.Struct, frozen=True, kw_only=True):
         after = struct.pack("!HH", self.identifier, self.sequence) + self.payload
         checksum = internet_checksum(bytes((kind, 0, 0, 0)) + after)
         return struct.pack("!BBH", kind, 0, checksum) + after
+
+
+class FragmentationNeeded(msgspec.Struct, frozen=True, kw_only=True):
+    """IP packets of up to ``mtu`` bytes fit; ``quote`` is the beginning of one that did not, and must not be cut."""
+
+    mtu: int
+    quote: bytes
+
+    def encode(self) -> bytes:
+        """Return the message's bytes with the checksum filled in."""
+        after = struct.pack("!HH", 0, self.mtu) + self.quote
+        checksum = internet_checksum(bytes((UNREACHABLE, FRAGMENTATION_NEEDED, 0, 0)) + after)
+        return struct.pack("!BBH", UNREACHABLE, FRAGMENTATION_NEEDED, checksum) + after

@@ -21,9 +21,8 @@ from ipaddress import IPv6Address
 
 import msgspec
 
-from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.errors import MalformedError, need
-from vxnet.packet.ip import ICMPV6
+from vxnet.packet.icmp6 import with_checksum
 from vxnet.packet.mac import parse_mac
 
 SOLICITATION, ADVERTISEMENT = 135, 136
@@ -57,7 +56,7 @@ class Solicitation(msgspec.Struct, frozen=True, kw_only=True):
     def encode(self, src: IPv6Address, dst: IPv6Address) -> bytes:
         """Return the message's bytes with the checksum of a packet from ``src`` to ``dst``."""
         option = bytes((_SOURCE_MAC, 1)) + parse_mac(self.mac) if self.mac else b""
-        return _with_checksum(bytes((SOLICITATION, 0, 0, 0)) + bytes(4) + self.target.packed + option, src, dst)
+        return with_checksum(bytes((SOLICITATION, 0, 0, 0)) + bytes(4) + self.target.packed + option, src, dst)
 
 
 class Advertisement(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,10 +69,4 @@ class Advertisement(msgspec.Struct, frozen=True, kw_only=True):
         """Return the message's bytes with the checksum of a packet from ``src`` to ``dst``."""
         flags = bytes((_SOLICITED | _OVERRIDE, 0, 0, 0))
         option = bytes((_TARGET_MAC, 1)) + parse_mac(self.mac)
-        return _with_checksum(bytes((ADVERTISEMENT, 0, 0, 0)) + flags + self.target.packed + option, src, dst)
-
-
-def _with_checksum(message: bytes, src: IPv6Address, dst: IPv6Address) -> bytes:
-    """Fill in the checksum, which is over a pseudo-header too (RFC 4443, section 2.3; RFC 8200, section 8.1)."""
-    pseudo = src.packed + dst.packed + len(message).to_bytes(4, "big") + ICMPV6.to_bytes(4, "big")
-    return message[:2] + internet_checksum(pseudo + message).to_bytes(2, "big") + message[4:]
+        return with_checksum(bytes((ADVERTISEMENT, 0, 0, 0)) + flags + self.target.packed + option, src, dst)

@@ -9,6 +9,7 @@
  *        5. flood           group MAC, or nobody knows it
  *        6. to_port         it is here: hand it over (and remember the answer)
  *        7. to_tunnel       it is behind a remote: wrap and send (and remember), or let the VXLAN device send
+ *        8. too_big         it does not fit the path: tell the sender (toobig.h)
  */
 #ifndef VXNET_ACCESS_H
 #define VXNET_ACCESS_H
@@ -18,6 +19,7 @@
 #include "flood.h"
 #include "flows.h"
 #include "secure.h"
+#include "toobig.h"
 #include "tunnel.h"
 
 /*
@@ -66,7 +68,8 @@ static __always_inline int access_fast(struct __sk_buff *skb)
 
 /*
  * Remember the answer for this pair of MACs, and wrap if it is behind a remote. For frames that come and go without a
- * tag. Returns the ifindex to send it to, or -1: take the slow path.
+ * tag. Returns the ifindex to send it to, 0: take the slow path, or below 0: it is too large for the path, and this is its
+ * MTU, negative.
  */
 static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct place *to)
 {
@@ -84,16 +87,16 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 
 	s = bpf_map_lookup_elem(&state, &zero);
 	if (!to || !s || data + ETH_HLEN > end || !is_ip(skb->protocol))
-		return -1;
+		return 0;
 	m = bpf_map_lookup_elem(&members, &to->member);
 	own = bpf_map_lookup_elem(&members, &from);
 	if (!m || !own)
-		return -1;
+		return 0;
 	moved = bpf_map_lookup_elem(&moves, &m->domain);
 	copy_macs(key.dst, data);
 	flow = tx_slot(&key);
 	if (!moved || !flow)
-		return -1;
+		return 0;
 	now = bpf_ktime_get_coarse_ns();
 	is_new = !same_tx_key(&flow->key, &key);
 	if (is_new)
@@ -116,16 +119,19 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	}
 	flow->flags = secured;
 	v = bpf_map_lookup_elem(&vteps, &m->dstport);
-	if (!v || !parse_inner(skb, &inner) || skb->len + IP_OVERHEAD > 65535 || prepare(skb, v, m, &to->remote, flow) ||
-	    wire_length(skb, &inner) > flow->mtu)
-		return -1;
+	if (!v || !parse_inner(skb, &inner) || prepare(skb, v, m, &to->remote, flow))
+		return 0;
 	__builtin_memcpy(flow->flags & FLOW_IPV6 ? flow->wire6.encap.dst : flow->wire.encap.dst, key.dst, 2 * MAC_LEN);
 	flow->key = key;
+	if (wire_length(skb, &inner) > flow->mtu)
+		return m->flags & MEMBER_DF ? -(int)flow->mtu : 0;
+	if (skb->len + IP_OVERHEAD > 65535)
+		return 0;
 	if ((__s64)(now - flow->confirmed) > NEIGHBOUR_CONFIRM) {
 		flow->confirmed = now;
-		return -1;
+		return 0;
 	}
-	return wrap(skb, flow, &inner) ? -1 : (int)flow->ifindex;
+	return wrap(skb, flow, &inner) ? 0 : (int)flow->ifindex;
 }
 
 static __always_inline int to_port(struct __sk_buff *skb, struct frame *f, struct place *to,
@@ -147,6 +153,26 @@ static __always_inline int to_port(struct __sk_buff *skb, struct frame *f, struc
 }
 
 /*
+ * The end of a frame that is too large for the path, whose IP MTU is `mtu`, over IPv6 less what its header is longer (rule
+ * 10). Its sender is told, if it came from a port: what comes out of a tunnel is another host's to tell.
+ */
+static __noinline int too_big(struct __sk_buff *skb, struct frame *f, __u32 mtu)
+{
+	struct member *port = bpf_map_lookup_elem(&members, &f->from);
+	int length, tag;
+
+	count_drop(DROP_TOO_BIG);
+	if (!port || port->kind != MEMBER_PORT || skb->vlan_present || mtu < IP_OVERHEAD + ETH_HLEN)
+		return TC_ACT_SHOT;
+	tag = tag_out(f->from, port, f);
+	length = tell(skb, f->from, mtu - IP_OVERHEAD - ETH_HLEN);
+	if (!length || tag == NOT_IN_VLAN || put_tag(skb, f, tag))
+		return TC_ACT_SHOT;
+	count_tx(f->from, bytes_with(length, tag));
+	return hand_over(skb, port->ifindex, port->flags & MEMBER_PEER);
+}
+
+/*
  * may_open: a flow may be opened. Not for frames out of a tunnel, which go into another one of a bridge: all packets of a
  * VXLAN device would share it.
  */
@@ -154,7 +180,7 @@ static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, str
 				     const struct member *tunnel, int may_open)
 {
 	struct vtep *v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
-	int tag = tag_out(to->member, tunnel, f), ifindex;
+	int tag = tag_out(to->member, tunnel, f), out;
 	struct inner inner = {};
 
 	if (to->member == f->from)
@@ -163,17 +189,19 @@ static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, str
 		return drop(DROP_VLAN_FILTERED);
 	if (!v)
 		return drop(DROP_NO_PORT);
+	if (may_open && is_ip(skb->protocol) && !tag && !f->tag.vid && !skb->vlan_present) {
+		out = open_tx_flow(skb, f->from, to);
+		if (out < 0)
+			return too_big(skb, f, -out);
+		if (out) {
+			count_tx(to->member, f->bytes);
+			return bpf_redirect(out, 0);
+		}
+	}
 	if (is_ip(skb->protocol))
 		parse_inner(skb, &inner);
 	if (!fits(v, tunnel, &to->remote, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
-		return drop(DROP_TOO_BIG);
-	if (may_open && is_ip(skb->protocol) && !tag && !f->tag.vid && !skb->vlan_present) {
-		ifindex = open_tx_flow(skb, f->from, to);
-		if (ifindex >= 0) {
-			count_tx(to->member, f->bytes);
-			return bpf_redirect(ifindex, 0);
-		}
-	}
+		return too_big(skb, f, v->mtu - (is_ipv6(&to->remote) ? IPV6_EXTRA : 0));
 	return to_overlay(skb, f, to, v, tunnel, tag);
 }
 

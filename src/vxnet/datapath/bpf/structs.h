@@ -195,6 +195,7 @@ struct traffic {
 	__u64 tx_packets;
 	__u64 tx_bytes;
 	__u64 unlearned;	/* source MACs not learned: maxaddress reached, or the table is full */
+	__u64 told;		/* to a port: when it may be told all at once again that its packets are too big (toobig.h) */
 };
 
 /*

@@ -65,6 +65,10 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     only. ``ageing`` is in seconds. ``maxaddress`` bounds what one port or one remote may teach.
 
     ``senders`` (prefixes, canonical: ``192.168.146.136/32``) are from whom packets are taken; None: from anybody.
+
+    ``ttl`` 0 and ``tos`` None take the inner packet's. ``df``: routers are not to fragment the outer packet; the VTEP
+    never does. ``csum``: the outer UDP checksum is computed. ``inner_vlan``: frames may have VLAN tags, and keep them
+    (RFC 7348, section 6.1); each VLAN learns for itself.
     """
 
     name: str
@@ -75,6 +79,11 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     learning: bool = True
     maxaddress: int = MAXADDRESS
     senders: tuple[str, ...] | None = None
+    ttl: int = 64
+    tos: int | None = 0
+    df: bool = True
+    csum: bool = False
+    inner_vlan: bool = False
 
 
 class Bridge(msgspec.Struct, frozen=True, kw_only=True):

@@ -171,7 +171,7 @@ def _in_place(old: Value, new: Value | None) -> bool:
     """Tell whether ``old`` can become ``new`` without being taken away."""
     match old, new:
         case Segment(), Segment():
-            return old.vni == new.vni
+            return (old.vni, old.inner_vlan) == (new.vni, new.inner_vlan)
         case Bridge(), Bridge():
             return True
         case Tunnel(), Tunnel():

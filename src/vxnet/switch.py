@@ -202,11 +202,11 @@ class Switch:
         port = self._ports[device]
         network = self._networks[port.segment]
         untagged = ethernet.strip_tag(frame)
-        if isinstance(network, Bridge):
+        if _has_vlans(network):
             self._count_in(device, frame)
             return self._from_member(network, device, port.vlans, frame, now)
         self._count_in(device, untagged)
-        # A segment's port has one tag taken off, which is forgotten; RFC 7348, section 6.1.
+        # A port of a segment without VLANs has one tag taken off, which is forgotten; RFC 7348, section 6.1.
         return self._switch(network, device, _Frame(untagged), now)
 
     # ---- a packet from the underlay ----
@@ -228,7 +228,7 @@ class Switch:
             raise AssertionError("these have a reason")
         network, place = self._networks[tunnel.bridge], Behind(tunnel.name, outer.src)
         self._count_in(place, frame)
-        if isinstance(network, Bridge):
+        if _has_vlans(network):
             return self._from_member(network, place, tunnel.vlans, frame, now)
         return self._switch(network, place, _Frame(frame), now)
 
@@ -302,20 +302,20 @@ class Switch:
 
     # ---- inside a segment or a bridge ----
 
-    def _from_member(self, bridge: Bridge, place: Place, vlans: Vlans, frame: bytes, now: float) -> Outcome:
+    def _from_member(self, network: Segment | Bridge, place: Place, vlans: Vlans, frame: bytes, now: float) -> Outcome:
         """Find a frame's VLAN, or drop it if the member it came from is not in it."""
         data, tag = ethernet.take_tag(frame)
         vlan = _vlan_in(vlans, tag.vid)
         if vlan is None:
             return self._end((), VLAN_FILTERED)
-        if _dst(data).startswith(LINK_LOCAL_PREFIX) and not bridge.forward_bpdu:
+        if isinstance(network, Bridge) and _dst(data).startswith(LINK_LOCAL_PREFIX) and not network.forward_bpdu:
             return self._end((), LINK_LOCAL)
-        return self._switch(bridge, place, _Frame(data, vlan, tag), now)
+        return self._switch(network, place, _Frame(data, vlan, tag), now)
 
     def _switch(self, network: Segment | Bridge, place: Place, frame: _Frame, now: float) -> Outcome:
         """Learn from a frame, and send it to the one place of its destination, or everywhere."""
         src, dst = _src(frame.data), _dst(frame.data)
-        refused = self._refused(place, frame) if isinstance(network, Segment) else None
+        refused = self._refused(network, place, frame) if isinstance(network, Segment) else None
         if refused is not None:
             return self._end((), refused)
         self._learn(network, (frame.vlan, src), place, now)
@@ -337,19 +337,20 @@ class Switch:
             return self._too_big(place, there.remote, frame)
         return self._send([(there, tagged)])
 
-    def _refused(self, place: Place, frame: _Frame) -> DropReason | None:
+    def _refused(self, segment: Segment, place: Place, frame: _Frame) -> DropReason | None:
         """Return why a segment takes no such frame; a bridge forwards frames with any source, as Open vSwitch does."""
         src = _src(frame.data)
         if src == ZERO or is_group(src):
             return BAD_SOURCE
-        if ethernet.has_tag(frame.data):
+        if ethernet.has_tag(frame.data) and not segment.inner_vlan:
             return VLAN_TAG
         sources = self._ports[place].sources if isinstance(place, str) else None
-        return None if sources is None or security.may_leave(sources, frame.data) else SPOOFED
+        # A second tag hides nothing: the kernel holds it beside the frame.
+        return None if sources is None or security.may_leave(sources, ethernet.strip_tag(frame.data)) else SPOOFED
 
     def _answer(self, network: Segment | Bridge, place: Place, frame: _Frame) -> Outcome | None:
         """Answer a port's question for the MAC of an address that is known here."""
-        if not isinstance(place, str) or not isinstance(network, Segment):
+        if not isinstance(place, str) or not isinstance(network, Segment) or frame.vlan:
             return None
         reply = answers.answer(self._neighbours[network.name], frame.data)
         return self._send([(place, reply)]) if reply else None
@@ -486,7 +487,10 @@ class Switch:
         local = next((a for a in self._locals(tunnel) if a and a.version == copy.remote.version), None)
         if local is None:
             raise ValueError(f"tunnel {tunnel.name} sends from whatever address the route to {copy.remote} prefers")
-        return vxlan.encapsulate(copy.frame, vni=copy.vni, src=local, dst=copy.remote, dst_port=tunnel.dstport)
+        header = vxlan.Header(ttl=tunnel.ttl, tos=tunnel.tos, df=tunnel.df, csum=tunnel.csum)
+        return vxlan.encapsulate(
+            copy.frame, vni=copy.vni, src=local, dst=copy.remote, dst_port=tunnel.dstport, header=header
+        )
 
 
 def _own_tunnel(segment: Segment, vtep: Vtep) -> Tunnel:
@@ -499,7 +503,16 @@ def _own_tunnel(segment: Segment, vtep: Vtep) -> Tunnel:
         remote=None,
         local=vtep.local,
         dstport=vtep.dstport,
+        ttl=segment.ttl,
+        tos=segment.tos,
+        df=segment.df,
+        csum=segment.csum,
     )
+
+
+def _has_vlans(network: Segment | Bridge) -> bool:
+    """Tell whether frames may have tags inside, which then are those of VLANs."""
+    return isinstance(network, Bridge) or network.inner_vlan
 
 
 def _remotes(network: Segment | Bridge, tunnel: Tunnel) -> tuple[IPAddress, ...]:

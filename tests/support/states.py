@@ -179,6 +179,22 @@ _SENDERS = mostly(
 )
 
 
+_PLAIN: dict[str, Any] = {}
+_HEADERS = mostly(
+    6,
+    (_PLAIN,),
+    (
+        {"ttl": 0},
+        {"tos": None},
+        {"ttl": 3, "tos": 0xB8},
+        {"df": False},
+        {"csum": True},
+        {"ttl": 0, "tos": None, "csum": True},
+    ),
+)
+"""Options of the outer header."""
+
+
 @st.composite
 def _segment(draw: st.DrawFn, number: int) -> Segment:
     return Segment(
@@ -188,6 +204,8 @@ def _segment(draw: st.DrawFn, number: int) -> Segment:
         learning=draw(mostly(7, (True,), (False,))),
         maxaddress=draw(mostly(3, (16384,), (1, 2))),
         senders=draw(_SENDERS),
+        inner_vlan=draw(mostly(3, (False,), (True,))),
+        **draw(_HEADERS),
         **draw(_FLOODS),
     )
 

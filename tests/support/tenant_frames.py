@@ -75,6 +75,8 @@ _SAYS = mostly(8, range(KNOWN), (KNOWN,))
 class TenantFrame(msgspec.Struct, frozen=True, kw_only=True):
     """A frame as it is drawn; ``size`` is that of its bytes without tags, unless it is too little for its kind.
 
+    One with tags has no ECN: of those the kernel reads the field in a tag's place.
+
     Its source address is that of the machine ``says``, whoever sends it; it goes to that of ``asks``, or asks for it.
     """
 
@@ -90,6 +92,8 @@ class TenantFrame(msgspec.Struct, frozen=True, kw_only=True):
 
     def encode(self, example: int) -> bytes:
         """Return the bytes, with the MACs of this example."""
+        if self.tags and self.ecn:
+            return msgspec.structs.replace(self, ecn=0).encode(example)
         ethertype, payload = self._payload(example)
         size = max(self.size, _SHORTEST.get(self.kind[:4], 0))
         payload = (payload + bytes(size))[: size - ethernet.HEADER_LENGTH]

@@ -102,13 +102,17 @@ class UnderlayPacket(msgspec.Struct, frozen=True, kw_only=True):
         whole = vxlan.onto_ethernet(outer, src_mac=next_hop_mac(src), dst_mac=dst_mac)
         return whole[: max(14, len(whole) - self.cut)] + bytes(self.pad)
 
+    @property
+    def _tos(self) -> int:
+        return self.tos & ~3 if self.inner.tags else self.tos
+
     def _over_ipv4(self, datagram: bytes, example: int) -> bytes:
         packet = ip.IPv4(
             src=self.src,
             dst=self.dst,
             protocol=self.protocol,
             ttl=self.ttl,
-            tos=self.tos,
+            tos=self._tos,
             identification=example & 0xFFFF,
             more_fragments=self.fragment,
             payload=datagram,
@@ -128,7 +132,7 @@ class UnderlayPacket(msgspec.Struct, frozen=True, kw_only=True):
             dst=AS_IPV6[self.dst],
             next_header=44 if self.fragment else self.protocol,
             hop_limit=self.ttl,
-            traffic_class=self.tos,
+            traffic_class=self._tos,
             payload=fragment + datagram,
         )
         outer = bytearray(packet.encode())

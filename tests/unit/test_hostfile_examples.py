@@ -65,4 +65,4 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "required"
     if isinstance(field.default, int):
         return f"`{str(field.default).lower()}`"
-    return "none"
+    return f'`"{field.default}"`' if isinstance(field.default, str) else "none"

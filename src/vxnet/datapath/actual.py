@@ -21,6 +21,7 @@ from vxnet.datapath.layout import (
     DOMAIN_BPDU,
     DOMAIN_BRIDGE,
     DOMAIN_LEARNING,
+    DOMAIN_TAGS,
     FDB_STATIC,
     MEMBER_INTERNAL,
     MEMBER_KNOWN,
@@ -29,6 +30,7 @@ from vxnet.datapath.layout import (
     MEMBER_SECURED,
     MEMBER_TUNNEL,
     Domain,
+    Member,
 )
 from vxnet.datapath.neighbours import neighbours_of
 from vxnet.datapath.routes import group_routes, joined_groups
@@ -36,7 +38,7 @@ from vxnet.datapath.segments import arrivals
 from vxnet.datapath.senders import Senders
 from vxnet.datapath.slots import Slots
 from vxnet.datapath.sources import Sources
-from vxnet.datapath.tunnelmember import arrival, tunnel_of
+from vxnet.datapath.tunnelmember import arrival, header_of, tunnel_of
 from vxnet.datapath.vlans import vlans_of
 from vxnet.datapath.vxlandev import FilterEntry, vnis
 from vxnet.model import Bridge, FdbEntry, HostState, Port, Segment, Tunnel, Vtep
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.devices import Device, Devices
-    from vxnet.datapath.layout import Member, VtepValue
+    from vxnet.datapath.layout import VtepValue
     from vxnet.datapath.maps import Maps
     from vxnet.model import IPAddress
     from vxnet.plan import Value
@@ -184,6 +186,8 @@ class _Reader:
             ageing=domain.ageing // 10**9,
             learning=bool(domain.flags & DOMAIN_LEARNING),
             maxaddress=domain.maxaddress,
+            inner_vlan=bool(domain.flags & DOMAIN_TAGS),
+            **header_of(member or Member()),
             senders=self._senders.of(tunnel) if tunnel and member and member.flags & MEMBER_KNOWN else None,
         )
         fault = self._flood_fault(slot, domain)

@@ -21,7 +21,7 @@ OWNER_LEN = 128
 
 VLANS = 4096
 
-DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU = 1, 2, 4
+DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU, DOMAIN_TAGS = 1, 2, 4, 8
 MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL = 0, 1, 2
 MEMBER_PEER, MEMBER_INTERNAL, MEMBER_DF, MEMBER_CSUM = 1, 2, 4, 8
 MEMBER_TTL_INHERIT, MEMBER_TOS_INHERIT, MEMBER_SOME_VLANS, MEMBER_SECURED = 16, 32, 64, 128
@@ -32,7 +32,7 @@ LISTENING = ANY_VNI + 1
 FDB_STATIC = 1
 PREFIX_MAC, PREFIX_ADDRESS = 80, 96
 SOURCE_MAC, SOURCE_ANY = 1, 2
-PREFIX_SENDER = 32
+PREFIX_SENDER = 64
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 
@@ -225,8 +225,9 @@ class SenderKey(ctypes.Structure):
 
     prefix: int
     member: int
+    family: int
     address: Address
-    _fields_ = (("prefix", c_uint32), ("member", c_uint32), ("address", Address))
+    _fields_ = (("prefix", c_uint32), ("member", c_uint32), ("family", c_uint32), ("address", Address))
 
 
 class NeighbourKey(ctypes.Structure):

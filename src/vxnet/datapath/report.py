@@ -15,7 +15,7 @@ from vxnet.datapath.devices import devices
 from vxnet.datapath.dropped import dropped
 from vxnet.datapath.flooding import through_tunnels
 from vxnet.datapath.kernel import find
-from vxnet.datapath.layout import DOMAIN_BPDU, DOMAIN_BRIDGE, DOMAIN_LEARNING, FDB_STATIC, MEMBER_TUNNEL
+from vxnet.datapath.layout import DOMAIN_BPDU, DOMAIN_BRIDGE, DOMAIN_LEARNING, DOMAIN_TAGS, FDB_STATIC, MEMBER_TUNNEL
 from vxnet.datapath.slots import Slots
 from vxnet.datapath.sweep import expired
 from vxnet.datapath.tunnelmember import tunnel_of
@@ -212,7 +212,7 @@ def _rows(maps: Maps, slots: Slots) -> list[FdbRow]:
             FdbRow(
                 segment=domain.name.decode(),
                 vni=_vni(domain, member),
-                vlan=key.vlan if domain.flags & DOMAIN_BRIDGE else None,
+                vlan=key.vlan if domain.flags & (DOMAIN_BRIDGE | DOMAIN_TAGS) else None,
                 mac=format_mac(bytes(key.mac)),
                 state="static" if static else "learned",
                 port=None if remote else member.name.decode(),

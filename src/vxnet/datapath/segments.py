@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from vxnet.datapath import flooding, routes, vxlandev
 from vxnet.datapath.layout import (
     DOMAIN_LEARNING,
+    DOMAIN_TAGS,
     LISTENING,
-    MEMBER_DF,
     MEMBER_KNOWN,
     MEMBER_TUNNEL,
     Address,
@@ -26,6 +26,7 @@ from vxnet.datapath.layout import (
     Member,
     Place,
 )
+from vxnet.datapath.tunnelmember import describe_header
 from vxnet.datapath.vxlandev import FilterEntry
 from vxnet.errors import KernelError
 
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from vxnet.datapath.layout import VtepValue
     from vxnet.datapath.parts import Parts
     from vxnet.model import IPAddress, Segment
-
-
-TTL = 64
-"""Of the outer packets."""
 
 
 def add(parts: Parts, segment: Segment) -> None:
@@ -52,7 +49,7 @@ def add(parts: Parts, segment: Segment) -> None:
             ageing=segment.ageing * 10**9,
             flood_version=old.flood_version,
             flood_count=old.flood_count,
-            flags=DOMAIN_LEARNING if segment.learning else 0,
+            flags=(DOMAIN_LEARNING if segment.learning else 0) | (DOMAIN_TAGS if segment.inner_vlan else 0),
             vni=segment.vni,
             maxaddress=segment.maxaddress,
             used=1,
@@ -63,15 +60,15 @@ def add(parts: Parts, segment: Segment) -> None:
     member = Member(
         kind=MEMBER_TUNNEL,
         domain=slot,
-        flags=MEMBER_DF | (0 if segment.senders is None else MEMBER_KNOWN),
+        flags=0 if segment.senders is None else MEMBER_KNOWN,
         vni=segment.vni,
         vni_out=segment.vni,
         dstport=value.dstport,
-        ttl=TTL,
         local=value.local,
         group=group,
         name=segment.name.encode(),
     )
+    describe_header(member, segment)
     tunnel = tunnel or slots.reserve_member()
     if segment.senders is not None:
         parts.senders.put(tunnel, segment.senders)

@@ -12,7 +12,7 @@ holds whom it let in, until the next change.
 from __future__ import annotations
 
 from ctypes import c_uint32
-from ipaddress import IPv4Address, IPv4Network, ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import TYPE_CHECKING
 
 from vxnet.datapath.layout import PREFIX_SENDER, Address, SenderKey
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _MAPPED = 96
 """Bits in front of an IPv4 address in its mapped form."""
 
+_IPV4 = 4
 _THERE = c_uint32(1)
 
 
@@ -60,13 +61,12 @@ class Senders:
 def _key(member: int, prefix: str) -> SenderKey:
     network = ip_network(prefix)
     unused = _MAPPED if isinstance(network, IPv4Network) else 0
-    return SenderKey(PREFIX_SENDER + unused + network.prefixlen, member, Address.of(network.network_address))
+    bits = PREFIX_SENDER + unused + network.prefixlen
+    return SenderKey(bits, member, network.version, Address.of(network.network_address))
 
 
 def _prefix(key: SenderKey) -> str:
     """Return the prefix that a key stands for."""
-    address = key.address.ip()
-    bits = key.prefix - PREFIX_SENDER
-    if isinstance(address, IPv4Address):
-        return str(ip_network((address.packed, bits - _MAPPED)))
-    return str(ip_network((bytes(key.address.raw), bits)))
+    unused = _MAPPED if key.family == _IPV4 else 0
+    raw = bytes(key.address.raw)[unused // 8 :]
+    return str(ip_network((raw, key.prefix - PREFIX_SENDER - unused)))

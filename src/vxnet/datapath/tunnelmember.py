@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bridge's tunnel as the member that the programs see, and back."""
+"""A tunnel as the member that the programs see, and back: a bridge's, and of a segment's own its outer header."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from vxnet.datapath import vlans
 from vxnet.datapath.layout import (
@@ -20,36 +20,58 @@ from vxnet.datapath.layout import (
 from vxnet.model import Tunnel
 
 if TYPE_CHECKING:
-    from vxnet.model import Vlans
+    from vxnet.model import Segment, Vlans
 
 
 def member_of(tunnel: Tunnel, domain: int) -> Member:
     """Return what the map has of a tunnel."""
-    flags = (
-        (MEMBER_DF if tunnel.df else 0)
-        | (MEMBER_CSUM if tunnel.csum else 0)
-        | (0 if tunnel.ttl else MEMBER_TTL_INHERIT)
-        | (MEMBER_TOS_INHERIT if tunnel.tos is None else 0)
-    )
     member = Member(
         kind=MEMBER_TUNNEL,
         domain=domain,
-        flags=flags,
         vni=ANY_VNI if tunnel.vni is None else tunnel.vni,
         vni_out=tunnel.vni_out,
         dstport=tunnel.dstport,
-        ttl=tunnel.ttl or DEFAULT_TTL,
-        tos=tunnel.tos or 0,
         local=Address.of(tunnel.local),
         remote=Address.of(tunnel.remote),
         name=tunnel.name.encode(),
     )
+    describe_header(member, tunnel)
     vlans.describe(member, tunnel.vlans)
     return member
 
 
 DEFAULT_TTL = 64
 """Of outer packets that carry what has no TTL to inherit."""
+
+
+class Header(TypedDict):
+    """The options of the outer header, by the names that they have in `Segment` and `Tunnel`."""
+
+    ttl: int
+    tos: int | None
+    df: bool
+    csum: bool
+
+
+def describe_header(member: Member, of: Segment | Tunnel) -> None:
+    """Say in ``member`` what its outer headers are to be."""
+    member.flags |= (
+        (MEMBER_DF if of.df else 0)
+        | (MEMBER_CSUM if of.csum else 0)
+        | (0 if of.ttl else MEMBER_TTL_INHERIT)
+        | (MEMBER_TOS_INHERIT if of.tos is None else 0)
+    )
+    member.ttl, member.tos = of.ttl or DEFAULT_TTL, of.tos or 0
+
+
+def header_of(member: Member) -> Header:
+    """Return what `describe_header` was given."""
+    return Header(
+        ttl=0 if member.flags & MEMBER_TTL_INHERIT else member.ttl,
+        tos=None if member.flags & MEMBER_TOS_INHERIT else member.tos,
+        df=bool(member.flags & MEMBER_DF),
+        csum=bool(member.flags & MEMBER_CSUM),
+    )
 
 
 def arrival(member: Member) -> ArrivalKey:
@@ -67,9 +89,6 @@ def tunnel_of(member: Member, bridge: str, its_vlans: Vlans) -> Tunnel:
         remote=member.remote.ip(),
         local=member.local.ip(),
         dstport=member.dstport,
-        ttl=0 if member.flags & MEMBER_TTL_INHERIT else member.ttl,
-        tos=None if member.flags & MEMBER_TOS_INHERIT else member.tos,
-        df=bool(member.flags & MEMBER_DF),
-        csum=bool(member.flags & MEMBER_CSUM),
         vlans=its_vlans,
+        **header_of(member),
     )

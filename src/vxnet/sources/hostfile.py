@@ -10,7 +10,7 @@ The keys are the fields of `File` and what is in it: the model's, but for what o
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -19,7 +19,7 @@ from vxnet.model import AGEING, MAXADDRESS, FdbEntry, HostState, IPAddress, Port
 from vxnet.sources import tomlfile
 from vxnet.sources.known import known
 from vxnet.sources.rules import problems
-from vxnet.sources.values import prefix_of_hosts
+from vxnet.sources.values import prefix_of_hosts, tos, ttl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,11 @@ EXAMPLES = {
     "accept_from": 'accept_from = ["192.0.2.0/24"]',
     "ageing": "ageing = 300",
     "device": 'device = "tap0"',
+    "df": 'df = "set"',
     "dstport": "dstport = 4789",
     "fdb": "[[fdb]]",
     "group": 'group = "239.1.1.1"',
+    "inner_vlan": 'inner_vlan = "keep"',
     "learning": "learning = true",
     "local": 'local = "192.0.2.1"',
     "local6": 'local6 = "fd00::1"',
@@ -45,6 +47,9 @@ EXAMPLES = {
     "remotes": 'remotes = ["192.0.2.2"]',
     "segment": 'segment = "blue"',
     "segments": "[[segments]]",
+    "tos": "tos = 0",
+    "ttl": "ttl = 64",
+    "udpcsum": "udpcsum = false",
     "vni": "vni = 5001",
     "vtep": "[vtep]",
 }
@@ -59,7 +64,7 @@ class FilePort(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileSegment(msgspec.Struct, frozen=True, kw_only=True):
-    """A ``[[segments]]`` table: `Segment`, but for whom packets are taken from.
+    """A ``[[segments]]`` table: `Segment`, with iproute2's words for the outer header, and for whom packets are from.
 
     ``accept`` None: "known" where there are remotes, else "any". "known": from ``remotes`` and those of static entries.
     "any": from the prefixes ``accept_from``, or, without, from anybody.
@@ -74,6 +79,11 @@ class FileSegment(msgspec.Struct, frozen=True, kw_only=True):
     maxaddress: int = MAXADDRESS
     accept: Literal["known", "any"] | None = None
     accept_from: tuple[str, ...] = ()
+    ttl: int | Literal["inherit"] = 64
+    tos: int | Literal["inherit"] = 0
+    df: Literal["set", "unset"] = "set"
+    udpcsum: bool = False
+    inner_vlan: Literal["discard", "keep"] = "discard"
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +107,7 @@ def load(path: str | Path) -> HostState:
     state = HostState(vtep=file.vtep, segments=segments, ports=ports, fdb=file.fdb)
     if state.vtep is None:
         raise ConfigError(f"{path}: vtep: is missing; write [vtep] and, under it, {EXAMPLES['local']}")
-    for field, what in (*_accepted(file), *problems(state)):
+    for field, what in (*_accepted(file), *_headers(file), *problems(state)):
         raise ConfigError(f"{path}: {field}: {what}")
     fdb = tuple(msgspec.structs.replace(entry, mac=entry.mac.lower()) for entry in state.fdb)
     return msgspec.structs.replace(state, fdb=fdb)
@@ -124,16 +134,32 @@ def dump(state: HostState) -> str:
 _SHARED = ("name", "vni", "remotes", "group", "ageing", "learning", "maxaddress")
 """What a segment of the file and one of the model have in common."""
 
+INHERIT: Final = "inherit"
+
 
 def _segment(segment: FileSegment, fdb: tuple[FdbEntry, ...]) -> Segment:
     shared = {field: getattr(segment, field) for field in _SHARED}
     accept = segment.accept or ("known" if segment.remotes else "any")
     senders = _known(segment.name, segment.remotes, fdb) if accept == "known" else segment.accept_from or None
-    return Segment(**shared, senders=senders)
+    return Segment(
+        **shared,
+        senders=senders,
+        ttl=0 if segment.ttl == INHERIT else segment.ttl,
+        tos=None if segment.tos == INHERIT else segment.tos,
+        df=segment.df == "set",
+        csum=segment.udpcsum,
+        inner_vlan=segment.inner_vlan == "keep",
+    )
 
 
 def _file_segment(segment: Segment, fdb: tuple[FdbEntry, ...]) -> FileSegment:
-    shared = {field: getattr(segment, field) for field in _SHARED}
+    shared = {field: getattr(segment, field) for field in _SHARED} | {
+        "ttl": segment.ttl or INHERIT,
+        "tos": INHERIT if segment.tos is None else segment.tos,
+        "df": "set" if segment.df else "unset",
+        "udpcsum": segment.csum,
+        "inner_vlan": "keep" if segment.inner_vlan else "discard",
+    }
     if segment.senders == ():
         raise ValueError(f"{segment.name} takes packets from nobody")
     if segment.senders is None:
@@ -158,6 +184,15 @@ def _accepted(file: File) -> Iterator[tuple[str, str]]:
         for index, prefix in enumerate(segment.accept_from):
             if what := prefix_of_hosts(prefix):
                 yield f"{at}.accept_from[{index}]", f"{tomlfile.quoted(prefix)} {what}"
+
+
+def _headers(file: File) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with options of the outer header."""
+    for number, segment in enumerate(file.segments):
+        if segment.ttl != INHERIT and (what := ttl(segment.ttl)):
+            yield f"segments[{number}].ttl", f"{segment.ttl} {what}"
+        if segment.tos != INHERIT and (what := tos(segment.tos)):
+            yield f"segments[{number}].tos", f"{segment.tos} {what}"
 
 
 def _table(header: str, value: msgspec.Struct) -> str:

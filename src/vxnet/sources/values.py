@@ -52,6 +52,14 @@ udp_port = within(1, 65535, "a UDP port has 16 bits: 1 to 65535")
 ageing = within(0, AGEING_MAX, f"ageing is in seconds: 0 (never) to {AGEING_MAX}")
 maxaddress = within(1, MAXADDRESS_MAX, f"maxaddress is 1 to {MAXADDRESS_MAX}; learning = false is how to learn none")
 
+ttl = within(1, 255, 'ttl is 1 to 255, or "inherit"')
+_tos_octet = within(0, 255, 'tos is an octet: 0 to 255, or "inherit"')
+
+
+def tos(value: int) -> str | None:
+    """Accept a TOS octet whose last two bits, ECN, are left to the inner packet (RFC 6040)."""
+    return _tos_octet(value) or ("has ECN bits (the last two), which are the inner packet's" if value & 3 else None)
+
 
 # --- addresses ------------------------------------------------------------------------------------------------------
 

@@ -124,7 +124,7 @@ static __noinline int open_tx_flow(struct __sk_buff *skb, __u32 from, struct pla
 	__builtin_memcpy(flow->flags & FLOW_IPV6 ? flow->wire6.encap.dst : flow->wire.encap.dst, key.dst, 2 * MAC_LEN);
 	flow->key = key;
 	if (wire_length(skb, &inner) > flow->mtu)
-		return m->flags & MEMBER_DF ? -(int)flow->mtu : 0;
+		return v->mtu || m->flags & MEMBER_DF ? -(int)flow->mtu : 0;
 	if (skb->len + IP_OVERHEAD > 65535)
 		return 0;
 	if ((__s64)(now - flow->confirmed) > NEIGHBOUR_CONFIRM) {
@@ -200,9 +200,9 @@ static __always_inline int to_tunnel(struct __sk_buff *skb, struct frame *f, str
 	}
 	if (is_ip(skb->protocol))
 		parse_inner(skb, &inner);
-	if (!fits(v, tunnel, &to->remote, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
+	if (!fits(v, &to->remote, bytes_with(bytes_with(wire_length(skb, &inner), skb->vlan_present), tag)))
 		return too_big(skb, f, v->mtu - (is_ipv6(&to->remote) ? IPV6_EXTRA : 0));
-	return to_overlay(skb, f, to, v, tunnel, tag);
+	return to_overlay(skb, f, to, tunnel, tag);
 }
 
 static __noinline int access_slow(struct __sk_buff *skb)
@@ -226,7 +226,7 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	d = bpf_map_lookup_elem(&domains, &f.domain);
 	if (!d || !d->used)
 		return drop(DROP_NO_PORT);
-	count_rx(f.from, bytes_with(skb->len, d->flags & DOMAIN_BRIDGE && skb->vlan_present));
+	count_rx(f.from, bytes_with(skb->len, d->flags & DOMAIN_VLANS && skb->vlan_present));
 
 	if (read_macs(skb, &macs))
 		return drop(DROP_BAD_SOURCE);
@@ -236,7 +236,7 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	if (port->flags & MEMBER_SECURED && !may_leave(skb, f.from, macs.src))
 		return drop(DROP_SPOOFED);
 	learn(f.domain, f.vlan, macs.src, &here);
-	if (!(d->flags & DOMAIN_BRIDGE) && is_group(macs.dst)) {
+	if (!(d->flags & DOMAIN_BRIDGE) && !f.tag.vid && is_group(macs.dst)) {
 		answered = answer(skb, f.domain);
 		if (answered < 0)
 			return drop(DROP_SEND_FAILED);

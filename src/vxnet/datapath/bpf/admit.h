@@ -30,27 +30,27 @@ static __always_inline int read_macs(const struct __sk_buff *skb, struct macs *m
 }
 
 /*
- * Returns 0, or the reason to drop the frame. In a segment, a frame from a port has one tag taken off and forgotten. A
- * bridge forwards frames with any source, as Open vSwitch does.
+ * Returns 0, or the reason to drop the frame. In a segment without VLANs, a frame from a port has one tag taken off and
+ * forgotten. A bridge forwards frames with any source, as Open vSwitch does.
  */
 static __always_inline int admit(struct __sk_buff *skb, struct frame *f, const struct member *m, const struct domain *d,
 				 const struct macs *macs)
 {
-	int in_bridge = d->flags & DOMAIN_BRIDGE, vlan;
+	int in_bridge = d->flags & DOMAIN_BRIDGE, has_vlans = d->flags & DOMAIN_VLANS, vlan;
 
 	f->bytes = skb->len;
 	if (!in_bridge && (is_group(macs->src) || is_zero(macs->src)))
 		return DROP_BAD_SOURCE;
-	if ((in_bridge || m->kind == MEMBER_PORT) && strip_tag(skb, f))
+	if ((has_vlans || m->kind == MEMBER_PORT) && strip_tag(skb, f))
 		return DROP_SEND_FAILED;
-	if (!in_bridge) {
+	if (!has_vlans) {
 		f->tag.vid = f->tag.priority = 0;
 		return is_tagged(skb) ? DROP_VLAN_TAG : 0;
 	}
 	vlan = vlan_in(f->from, m, f->tag.vid);
 	if (vlan == NOT_IN_VLAN)
 		return DROP_VLAN_FILTERED;
-	if (is_link_local(macs->dst) && !(d->flags & DOMAIN_BPDU))
+	if (in_bridge && is_link_local(macs->dst) && !(d->flags & DOMAIN_BPDU))
 		return DROP_LINK_LOCAL;
 	f->vlan = vlan;
 	return 0;

@@ -16,11 +16,10 @@ struct flood_run {
 	__u8 failed;
 };
 
-/* length: of the outer packet, were it IPv4 */
-static __always_inline int fits(const struct vtep *v, const struct member *tunnel, const struct address *remote,
-				__u32 length)
+/* A VTEP never fragments, whatever routers may do (RFC 7348, section 4.3). length: of the outer packet, were it IPv4. */
+static __always_inline int fits(const struct vtep *v, const struct address *remote, __u32 length)
 {
-	return !v->mtu || length + (is_ipv6(remote) ? IPV6_EXTRA : 0) <= v->mtu || !(tunnel->flags & MEMBER_DF);
+	return !v->mtu || length + (is_ipv6(remote) ? IPV6_EXTRA : 0) <= v->mtu;
 }
 
 static long flood_one(__u32 index, void *arg)
@@ -48,7 +47,7 @@ static long flood_one(__u32 index, void *arg)
 		v = bpf_map_lookup_elem(&vteps, &m->dstport);
 		if (!v)
 			return 0;
-		if (!fits(v, m, &to->remote, bytes_with(run->length, tag))) {
+		if (!fits(v, &to->remote, bytes_with(run->length, tag))) {
 			run->stuck = 1;
 			return 0;
 		}

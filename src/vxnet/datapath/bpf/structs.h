@@ -53,8 +53,10 @@ struct vtep {
 };
 
 #define DOMAIN_LEARNING 1
-#define DOMAIN_BRIDGE 2		/* VLANs inside: see vlan.h. Else a segment, where frames have no tags (RFC 7348, section 6.1) */
+#define DOMAIN_BRIDGE 2		/* a bridge; else a segment */
 #define DOMAIN_BPDU 4		/* a bridge that forwards what is for the link alone */
+#define DOMAIN_TAGS 8		/* a segment whose frames may have tags (RFC 7348, section 6.1) */
+#define DOMAIN_VLANS (DOMAIN_BRIDGE | DOMAIN_TAGS)	/* VLANs inside: see vlan.h */
 
 struct domain {
 	__u64 ageing;		/* ns; 0: learned entries live for ever */
@@ -141,11 +143,12 @@ struct source_key {
 };
 
 /* Who may send to a tunnel. */
-#define PREFIX_SENDER 32	/* bits of a key up to its address */
+#define PREFIX_SENDER 64	/* bits of a key up to its address */
 
 struct sender_key {
 	__u32 prefix;
 	__u32 member;
+	__u32 family;		/* 4 or 6: ::/0 says nothing of IPv4 in its mapped form */
 	struct address address;
 };
 

@@ -250,16 +250,21 @@ static __always_inline int set_tunnel(struct __sk_buff *skb, const struct vtep *
 	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags);
 }
 
-/* The slow path out: through the kernel's VXLAN device, with this tag inside. */
-static __always_inline int to_overlay(struct __sk_buff *skb, struct frame *f, struct place *to,
-				      const struct vtep *v, const struct member *tunnel, __u32 tag)
+/* The slow path out: through the kernel's VXLAN device, with this tag inside. Not inlined: the key is large. */
+static __noinline int to_overlay(struct __sk_buff *skb, struct frame *f, struct place *to, const struct member *tunnel,
+				 __u32 tag)
 {
-	__u32 overlay = v->overlay;
+	struct vtep *v;
 
+	if (!f || !to || !tunnel)
+		return drop(DROP_NO_PORT);
+	v = bpf_map_lookup_elem(&vteps, &tunnel->dstport);
+	if (!v)
+		return drop(DROP_NO_PORT);
 	if (set_tunnel(skb, v, tunnel, &to->remote) || put_tag(skb, f, tag))
 		return drop(DROP_SEND_FAILED);
 	count_tx(to->member, bytes_with(f->bytes, tag));
-	return bpf_redirect(overlay, 0);
+	return bpf_redirect(v->overlay, 0);
 }
 
 /*

@@ -184,6 +184,7 @@ static __noinline int may_send(__u32 tunnel, const struct address *from)
 		return 0;
 	if (!(m->flags & MEMBER_KNOWN))
 		return 1;
+	key.family = is_ipv6(from) ? 6 : 4;
 	key.address = *from;
 	return bpf_map_lookup_elem(&senders, &key) != 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains VLANs inside a bridge: which one a frame is in, and who else is.
+ * This file contains VLANs inside a bridge, or a segment that has them: which one a frame is in, and who else is.
  *
  *   frame from a member     | dst src [8100 tag] type ...       strip_tag: the tag comes off and is remembered
  *                               |

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Explicit congestion notification across the tunnel (RFC 6040): two bits of IPv4's TOS or IPv6's traffic class.
 
-    on the way in   outer = inner, but a mark (CE) goes out as ECT(0): it is inside already     section 4.1
+    on the way in   outer = inner, but a mark (CE) goes out as ECT(0), as RFC 3168 (9.1.1) and Linux have it
     on the way out  a marked outer marks the inner; an inner that cannot be marked is dropped   section 4.2
                     ECT(1), a lighter mark to some, goes over to an inner ECT(0)
 

@@ -183,7 +183,7 @@ static __always_inline __be16 source_port(const struct inner *inner)
 	return bpf_htons(SPORT_BASE + (h & SPORT_MASK));
 }
 
-/* The outer ECN field: the inner one, but a mark that is there already does not count twice (RFC 6040, section 4.1). */
+/* The outer ECN field: the inner one, but a mark as ECT(0) (RFC 3168, section 9.1.1), as the slow path has it. */
 static __always_inline __u8 outer_ecn(const struct inner *inner)
 {
 	return inner->ecn == ECN_CE ? ECN_ECT0 : inner->ecn;

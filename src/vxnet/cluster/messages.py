@@ -16,7 +16,7 @@ others' what it takes to reach them. Whatever a message says replaces what was s
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -151,7 +151,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     active: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        IPv4Address(self.local)  # raises a ValueError that says what is wrong with it
+        ip_address(self.local)  # raises a ValueError that says what is wrong with it
 
 
 class HeldSegment(msgspec.Struct, frozen=True, kw_only=True, order=True):

@@ -71,7 +71,8 @@ class AgentHost:
 
     def start(self) -> Self:
         """Start the agent; it does not wait for the server."""
-        words = ("agent", "--server", self._servers, "--host", self.name, "--local", str(self.node.address))
+        local = str(self.node.addresses[-1])
+        words = ("agent", "--server", self._servers, "--host", self.name, "--local", local)
         with self._log.open("a") as log:
             self._process = self.node.popen(
                 *vxnet(),
@@ -125,8 +126,8 @@ class Cloud:
 
     ``store`` is a URL; a SQLite file in ``folder`` unless given, or, with more than one of ``servers``, an etcd of
     three members on the control host. ``arguments`` are more of `vxnet server`, ``env`` more of what all processes are
-    started with, and ``way`` the URL at which agents find the servers, if not straight. There is an administrator,
-    "admin".
+    started with, and ``way`` the URL at which agents find the servers, if not straight. With ``ipv6`` the hosts' VTEPs
+    have IPv6 addresses. There is an administrator, "admin".
     """
 
     def __init__(
@@ -140,12 +141,14 @@ class Cloud:
         arguments: tuple[str, ...] = (),
         env: Mapping[str, str] | None = None,
         way: str = "",
+        ipv6: bool = False,
     ) -> None:
         """Build the lab; of what runs in it, only an etcd does yet."""
         self.lab = lab
         self.folder = folder
         self.control = lab.host("control", f"{CONTROL}/24")
-        nodes = [lab.host(f"h{n + 1}", f"192.168.146.{FIRST_HOST + n}/24") for n in range(hosts)]
+        places = ((f"192.168.146.{FIRST_HOST + n}/24", f"fd00:92::{FIRST_HOST + n}/64") for n in range(hosts))
+        nodes = [lab.host(f"h{n}", addresses[: 1 + ipv6]) for n, addresses in enumerate(places, 1)]
         lab.switch("fabric", self.control, *nodes)
         self._stack = ExitStack()
         self._etcd: Etcd | None = None
@@ -154,14 +157,14 @@ class Cloud:
             self.store = self._etcd.url
         else:
             self.store = store or f"sqlite://{folder}/cluster.db"
-        places = [f"{CONTROL}:{PORT + n}" for n in range(servers)]
+        listening = [f"{CONTROL}:{PORT + n}" for n in range(servers)]
         self.servers = [
             ApiServer(folder, self.store, *arguments, name=f"server{n or ''}", listen=at, node=self.control, env=env)
-            for n, at in enumerate(places)
+            for n, at in enumerate(listening)
         ]
         self.server = self.servers[0]
         """The one that is asked."""
-        self._way = way or ",".join(f"http://{place}" for place in places)
+        self._way = way or ",".join(f"http://{at}" for at in listening)
         self._env = env
         self._nodes = nodes
         self.hosts: dict[str, AgentHost] = {}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Address
 
+    from vxnet.model import Tunnel
     from vxnet.switch import Outcome
 
 _examples = itertools.count(1)
@@ -69,8 +71,9 @@ def talks(draw: st.DrawFn, sketch: BridgeSketch) -> list[Action]:
         if isinstance(place, str):
             said.append(FromPort(place, frame))
         else:
-            vni = draw(st.sampled_from(sketch.vnis or VNIS))
-            said.append(FromUnderlay(UnderlayPacket(src=place, dst=LOCAL, vni=vni, inner=frame), DSTPORTS[0]))
+            vni, over_ipv6 = draw(st.sampled_from(sketch.vnis or VNIS)), draw(st.booleans())
+            packet = UnderlayPacket(src=place, dst=LOCAL, vni=vni, inner=frame, over_ipv6=over_ipv6)
+            said.append(FromUnderlay(packet, DSTPORTS[0]))
         one, other = other, one
     return said
 
@@ -87,6 +90,7 @@ def actions(draw: st.DrawFn, sketch: BridgeSketch, talk: list[Action], count: in
             dst=st.just(LOCAL),
             vni=mostly(9, sketch.vnis or VNIS, (99, *VNIS)),
             inner=frames,
+            over_ipv6=st.booleans(),
         ),
         mostly(4, DSTPORTS[:1], DSTPORTS[1:]),
     )
@@ -118,10 +122,21 @@ def live(board: Board, sketch: BridgeSketch, events: list[Action]) -> None:
                 if any(its.device == port for its in twins.state.ports):
                     note(twins.from_port(port, frame.encode(example)))
             case FromUnderlay(packet, dstport):
+                packet = _in_a_family(packet, [t for t in twins.state.tunnels if t.dstport == dstport])
                 note(twins.from_underlay(packet.encode(example, dstport)))
             case Become(sketch):
                 twins.become(sketch.state(example))
     twins.compare_reports()
+
+
+def _in_a_family(packet: UnderlayPacket, tunnels: list[Tunnel]) -> UnderlayPacket:
+    """Return the packet over a family that tunnels of its UDP port have.
+
+    The host has an address of the other one too, where the kernel's VXLAN device listens, and a switch knows of none.
+    """
+    families = {isinstance(tunnel.local, IPv6Address) for tunnel in tunnels} or {False}
+    over_ipv6 = packet.over_ipv6 if packet.over_ipv6 in families else not packet.over_ipv6
+    return msgspec.structs.replace(packet, over_ipv6=over_ipv6)
 
 
 def note(outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from hypothesis import strategies as st
 
-from tests.support.board import LOCAL, PORTS, REMOTES
+from tests.support.board import LOCAL, LOCAL6, PORTS, REMOTES, REMOTES6
 from tests.support.twins import VLANS
 from tests.support.weights import mostly, weighted
 from vxnet.model import ALL_VLANS, Bridge, HostState, Port, Tunnel, Vlans
@@ -70,25 +70,31 @@ class BridgeSketch(msgspec.Struct, frozen=True, kw_only=True):
 _PLACES = mostly(6, range(BRIDGES), (-1,))
 
 
+_ENDS: tuple[tuple[IPAddress, tuple[IPAddress, ...]], ...] = ((LOCAL, REMOTES), (LOCAL6, REMOTES6))
+"""Our address, and who has others of its family."""
+
+
 @st.composite
 def _tunnels(draw: st.DrawFn) -> tuple[tuple[int, Tunnel], ...]:
     """Draw tunnels of which no two take the same packets."""
-    taken: set[tuple[int | None, IPAddress | None, int]] = set()
+    taken: set[tuple[int | None, IPAddress | None, IPAddress, int]] = set()
     tunnels = []
     for number in range(draw(st.integers(0, TUNNELS))):
         vni = draw(mostly(5, VNIS, (None,)))
+        local, remotes = draw(st.sampled_from(_ENDS))
         tunnel = Tunnel(
             name=f"vx{number}",
             bridge="",
             vni=vni,
             vni_out=draw(st.sampled_from(VNIS)) if vni is None else vni,
-            remote=draw(mostly(5, REMOTES, (None,))),
-            local=LOCAL,
+            remote=draw(mostly(5, remotes, (None,))),
+            local=local,
             dstport=draw(mostly(3, DSTPORTS[:1], DSTPORTS[1:])),
             vlans=draw(_VLANS),
         )
-        if (vni, tunnel.remote, tunnel.dstport) not in taken:
-            taken.add((vni, tunnel.remote, tunnel.dstport))
+        key = (vni, tunnel.remote, local, tunnel.dstport)
+        if key not in taken:
+            taken.add(key)
             tunnels.append((draw(_PLACES), tunnel))
     return tuple(tunnels)
 

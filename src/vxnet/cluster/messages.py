@@ -151,6 +151,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     active: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if "%" in self.local:
+            message = f"{self.local} names a device, which other hosts do not have"
+            raise ValueError(message)
         ip_address(self.local)  # raises a ValueError that says what is wrong with it
 
 

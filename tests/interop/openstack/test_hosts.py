@@ -60,7 +60,7 @@ def test_what_no_host_can_be_is_not_believed(server: ApiServer, root: httpx.Clie
         for wrong in (
             {"local": ""},
             {"local": "h1"},
-            {"local": "fd00::1"},
+            {"local": "fd00::1%eth0"},
             {"underlay_mtu": 117},
             {"underlay_mtu": -1},
             {"version": None},

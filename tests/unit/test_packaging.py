@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vxnet.cli.main import COMMANDS, build
+from vxnet.daemon import privileges
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "packaging" / "systemd").glob("*.service"))
@@ -55,3 +56,26 @@ def test_systemd_knows_every_setting(unit: Path) -> None:
     )
     told = [line for line in done.stderr.splitlines() if unit.name in line and "is not executable" not in line]
     assert told == []
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_little_is_exposed(unit: Path) -> None:
+    """systemd's own measure of what a unit may do (0 to 10) is below 3 for each."""
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=29", "--no-pager", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout.splitlines()[-1:]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_and_its_daemon_keep_the_same(unit: Path) -> None:
+    """A unit grants the capabilities that the daemon keeps when it is started by hand, and no others."""
+    granted = {name.removeprefix("CAP_") for name in settings(unit)["CapabilityBoundingSet"].split()}
+    numbers = {name: number for name, number in vars(privileges).items() if isinstance(number, int)}
+    kept = {name for name, number in numbers.items() if number in privileges.KEPT and name[0] != "_"}
+    assert granted in (set(), kept, kept | {"DAC_OVERRIDE"})
+    assert bool(granted) == (unit.stem != "vxnet-server")

@@ -15,6 +15,7 @@ import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.cluster.accounts import HOST_NAME
+from vxnet.daemon import privileges
 from vxnet.daemon.agent.service import Service
 from vxnet.datapath.kernel import require_root
 from vxnet.sources.cluster.stream import Servers
@@ -50,6 +51,7 @@ def agent(
     address = _address(local)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    privileges.keep_few()
     # Made outside the loop: adopting what is there asks netlink, which must not be inside one.
     service = Service(Servers(urls, host, token_file, ca_file), host, address, run_dir)
     asyncio.run(service.run())

@@ -18,7 +18,7 @@ from tests.support.wire import REMOTE, datagram, outer, packet
 from tests.unit.frames import MAC_A, MAC_B, frame, udp_frame
 from vxnet.drops import drop_reason
 from vxnet.model import FdbEntry
-from vxnet.packet import udp
+from vxnet.packet import ethernet, udp
 from vxnet.packet.mac import BROADCAST, parse_mac
 
 if TYPE_CHECKING:
@@ -87,6 +87,16 @@ def test_frame_that_ends_inside_its_ip_header(board: Board, size: int, dst: byte
     """The VXLAN device refuses it, for a known destination as for all."""
     with counted(board, INNER_TRUNCATED=1):
         board.from_underlay(outer(to(dst, udp_frame())[:size]))
+
+
+@pytest.mark.parametrize("tpid", [ethernet.DOT1Q, ethernet.DOT1AD])
+@pytest.mark.parametrize("size", range(14, 22))
+def test_frame_that_ends_inside_its_vlan_tag(board: Board, size: int, tpid: int) -> None:
+    """Taking the tag off, the kernel drops the frame and counts it nowhere: so it does not get to see it."""
+    tagged = ethernet.put_tag(frame(MAC_A, MAC_B), ethernet.VlanTag(vid=7, tpid=tpid))
+    reason = "INNER_TRUNCATED" if size < ethernet.HEADER_LENGTH + 6 else "VLAN_TAG"
+    with counted(board, **{reason: 1}):
+        board.from_underlay(outer(tagged[:size]))
 
 
 @pytest.mark.parametrize("dst", [FLOODED, parse_mac(MAC_B)], ids=["bum", "known"])

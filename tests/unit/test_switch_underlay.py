@@ -172,6 +172,7 @@ def test_reserved_bits_are_ignored() -> None:
 NO_FLAG = with_bytes(42, b"\0")
 UNKNOWN = with_bytes(46, b"\0\0\x63")
 MARKED = from_remote(udp_frame())
+TAGGED = ethernet.put_tag(udp_frame(), ethernet.VlanTag(vid=7))
 SHORT = from_remote(udp_frame()[:33])
 
 
@@ -191,6 +192,8 @@ SHORT = from_remote(udp_frame()[:33])
         pytest.param(with_bytes(22, b"\x07")[:24] + b"\0\0" + GOOD[26:], "BAD_CHECKSUM", id="wrong IPv4 checksum"),
         pytest.param(with_bytes(40, b"\x12\x34"), "BAD_CHECKSUM", id="wrong UDP checksum"),
         pytest.param(from_remote(udp_frame()[:33]), "INNER_TRUNCATED", id="ends inside its IP header"),
+        pytest.param(from_remote(TAGGED[:19]), "INNER_TRUNCATED", id="ends inside its VLAN tag, for Linux"),
+        pytest.param(from_remote(TAGGED[:20]), "VLAN_TAG", id="ends behind its VLAN tag"),
         pytest.param(with_bytes(15, b"\x03", MARKED), "CONGESTION_MARK", id="a mark and no place for it"),
         pytest.param(with_bytes(15, b"\x03", SHORT), "INNER_TRUNCATED", id="truncated before mark"),
         pytest.param(with_bytes(40, b"\x12\x34", SHORT), "BAD_CHECKSUM", id="checksum before truncated"),

@@ -11,23 +11,26 @@ Frames without an IP header have no such field.
 from __future__ import annotations
 
 from vxnet.packet.checksum import internet_checksum
-from vxnet.packet.ethernet import HEADER_LENGTH, IPV4, IPV6
+from vxnet.packet.ethernet import DOT1AD, DOT1Q, HEADER_LENGTH, IPV4, IPV6
 from vxnet.packet.ip import IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH
 
 NOT_ECT, ECT1, ECT0, CE = range(4)
 
-_HEADERS = {IPV4: IPV4_HEADER_LENGTH, IPV6: IPV6_HEADER_LENGTH}
+_HAVE_THE_FIELD = frozenset({IPV4, IPV6})
+
+_LEAST = {IPV4: IPV4_HEADER_LENGTH, IPV6: IPV6_HEADER_LENGTH, DOT1Q: 6, DOT1AD: 6}
+"""Bytes behind the Ethernet header without which Linux takes no frame out of a tunnel; a tag needs two behind it."""
 
 
 def ends_in_header(frame: bytes) -> bool:
-    """Tell whether the frame ends inside its IPv4 or IPv6 header."""
-    return len(frame) < HEADER_LENGTH + _HEADERS.get(int.from_bytes(frame[12:14], "big"), 0)
+    """Tell whether the frame ends inside its IPv4 or IPv6 header, or its VLAN tag or the two bytes behind that."""
+    return len(frame) < HEADER_LENGTH + _LEAST.get(int.from_bytes(frame[12:14], "big"), 0)
 
 
 def field(frame: bytes) -> int | None:
     """Return the field of the frame's IPv4 or IPv6 header; None if it has none."""
     ethertype = int.from_bytes(frame[12:14], "big")
-    if ethertype not in _HEADERS or ends_in_header(frame):
+    if ethertype not in _HAVE_THE_FIELD or ends_in_header(frame):
         return None
     second = frame[HEADER_LENGTH + 1]
     return (second if ethertype == IPV4 else second >> 4) & CE

@@ -19,7 +19,7 @@ DROP(10, NO_PORT, "no-port", "the device or the destination is being detached fr
 DROP(11, SEND_FAILED, "send-failed", "the kernel refused the packet: device down, no route to the remote, or no memory")
 /* The next five the kernel counts too, and Python reads it there: vxnet/datapath/dropped.py. */
 DROP(12, BAD_CHECKSUM, "bad-checksum", "the outer IP header's or the outer UDP checksum is wrong")
-DROP(13, INNER_TRUNCATED, "inner-truncated", "a VXLAN packet whose frame ends inside its IP header")
+DROP(13, INNER_TRUNCATED, "inner-truncated", "a VXLAN packet whose frame ends inside its IP header or its VLAN tag")
 DROP(14, CONGESTION_MARK, "congestion-mark", "the packet is marked (CE), and its frame can carry no mark (RFC 6040, section 4.2)")
 DROP(15, KERNEL_SEND, "kernel-send", "a copy that the kernel's VXLAN device could not send, for want of a route for example")
 DROP(16, KERNEL_RECEIVE, "kernel-receive", "a packet that the kernel's VXLAN device could not take, with a full queue for example")

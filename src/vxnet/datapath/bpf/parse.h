@@ -19,6 +19,7 @@
 #define WIRE_LEN 64			/* and with the outer Ethernet header: struct wire */
 #define IPV6_EXTRA 20			/* what all of these are longer over IPv6 */
 #define VLAN_LEN 4			/* a tag, which the kernel keeps beside the frame */
+#define VLAN_BEHIND 6			/* bytes behind a tag's TPID that the kernel wants: the rest of it, and two (skb_vlan_untag) */
 #define IP_OVERHEAD 36			/* an Ethernet frame of n bytes becomes an outer IP packet of n + 36 */
 
 #define AT_IPV4_PROTOCOL 9
@@ -96,9 +97,14 @@ static __always_inline int is_ip(__be16 type)
 	return type == bpf_htons(ETH_P_IP) || type == bpf_htons(ETH_P_IPV6);
 }
 
+static __always_inline int is_tag(__be16 type)
+{
+	return type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD);
+}
+
 static __always_inline int is_tagged(const struct __sk_buff *skb)
 {
-	return skb->vlan_present || skb->protocol == bpf_htons(ETH_P_8021Q) || skb->protocol == bpf_htons(ETH_P_8021AD);
+	return skb->vlan_present || is_tag(skb->protocol);
 }
 
 /* 01:80:c2:00:00:00-0f: spanning tree, pause, LACP, LLDP ... (IEEE 802.1Q, 8.6.3) */

@@ -357,6 +357,9 @@ static __always_inline int underlay_slow(struct __sk_buff *skb, const int v6)
 		return drop(DROP_UNKNOWN_REMOTE);
 	if ((!v6 && !ip_header_sound(ip)) || (p.e->udp_checksum && short_and_wrong(skb, at_udp, udp_len)))
 		return drop(DROP_BAD_CHECKSUM);
+	/* Before vxnet_overlay sees a frame, the kernel takes its tag off, and without a word drops one that is too short. */
+	if (is_tag(p.e->type) && udp_len < wire_len(v6) - at_udp + VLAN_BEHIND)
+		return drop(DROP_INNER_TRUNCATED);
 
 	if (skb->pkt_type == PACKET_HOST && !is_multicast(&key.local) && plain(&p, v6) && is_ip(p.e->type) &&
 	    lengths_agree(skb, &p, v6) && ecn_agrees(skb, &p, v6)) {

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
 from vxnet.daemon.control import (
@@ -99,11 +98,14 @@ def test_requests_arrive_as_they_were_sent(request_: Request) -> None:
         b'{"type":"Up","netns":1,"state":{"vtep":{"local":"192.0.2.1","dstport":"4789"}}}\n',
         b"\xff\xfe\n",
         encode(Up(HOST, 1))[:-20],
+        b'{"type":"LookUp","port":"\xff"}\n',
+        b'{"type":"\\n"}\n',
+        b'{"type":"Status","x":' + b"[" * 2000 + b"\n",
     ],
 )
 def test_bad_requests_are_refused(line: bytes) -> None:
-    """What is no request is told apart, whatever it is."""
-    with pytest.raises(msgspec.MsgspecError):
+    """What is no request is told apart, whatever it is, in one line."""
+    with pytest.raises(ControlError, match=r"\Athat is no request that this vxnetd knows: .+\Z"):
         decode_request(line)
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from vxnet.errors import ConfigError
-from vxnet.model import AGEING, DOWN, MAXADDRESS, VNI_MAX, VXLAN_PORT, FdbEntry, HostState, Port, Segment, Vtep
+from vxnet.model import AGEING, DOWN, MAXADDRESS, VNI_MAX, VXLAN_PORT, Bridge, FdbEntry, HostState, Port, Segment, Vtep
 from vxnet.sources import tomlfile
-from vxnet.sources.hostfile import EXAMPLES, File, FilePort, FileSegment, dump, load
+from vxnet.sources.hostfile import EXAMPLES, File, FilePort, FileSegment, dump, load, vouch
 from vxnet.sources.rules import problems
 
 if TYPE_CHECKING:
@@ -108,6 +109,10 @@ def test_what_is_left_out_is_default(host_file: Callable[[str], Path]) -> None:
         ('remotes = ["10.0.0.2"]', ("10.0.0.2/32", "10.0.0.9/32")),
         ('remotes = ["10.0.0.2"]\naccept = "known"', ("10.0.0.2/32", "10.0.0.9/32")),
         ('remotes = ["10.0.0.2"]\naccept = "any"', None),
+        (
+            'remotes = ["10.0.0.2"]\naccept = "any"\naccept_from = ["10.0.0.9/32", "10.0.0.2/32"]',
+            ("10.0.0.9/32", "10.0.0.2/32"),
+        ),
         ('remotes = ["10.0.0.2"]\naccept = "any"\naccept_from = ["10.0.0.0/24"]', ("10.0.0.0/24",)),
         ('group = "239.1.1.1"', None),
         ('group = "239.1.1.1"\naccept_from = ["10.0.0.0/24"]', ("10.0.0.0/24",)),
@@ -265,3 +270,54 @@ def test_deep_nesting_is_a_fault(host_file: Callable[[str], Path]) -> None:
     """A file nested past Python's recursion limit is an error like any other."""
     with pytest.raises(ConfigError, match="nested too deeply"):
         load(host_file("x = " + "[" * 100_000))
+
+
+@given(states())
+def test_what_a_file_can_say_is_vouched_for(state: HostState) -> None:
+    """A state from elsewhere may be applied if a file could have said it, and only then."""
+    if state.vtep is None or list(problems(state)):
+        with pytest.raises(ConfigError):
+            vouch(state)
+    else:
+        vouch(state)
+
+
+_MAC = "52:54:00:AB:CD:EF"
+_VTEP, _BLUE = Vtep(local=IPv4Address("192.0.2.1")), Segment(name="blue", vni=10)
+_PORT = Port(device="tap0", segment="blue")
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (DOWN, "vtep: is missing; "),
+        (HostState(vtep=_VTEP, segments=(replace(_BLUE, vni=1 << 32),)), "segments[0].vni: 4294967296 is above "),
+        (
+            HostState(vtep=_VTEP, segments=(_BLUE,), ports=(replace(_PORT, device="\n"),)),
+            'ports[0].device: "\\n" cannot ',
+        ),
+        (
+            HostState(vtep=_VTEP, segments=(_BLUE,), ports=(replace(_PORT, sources=()),)),
+            "it asks for what no host file ",
+        ),
+        (HostState(vtep=_VTEP, segments=(replace(_BLUE, senders=()),)), 'segments: "blue" takes packets from nobody, '),
+        (
+            HostState(vtep=_VTEP, segments=(replace(_BLUE, senders=("x",)),)),
+            'segments[0].accept_from[0]: "x" is not a ',
+        ),
+        (HostState(vtep=_VTEP, bridges=(Bridge(name="br0"),)), "it asks for what no host file says, such as bridges"),
+        (
+            HostState(
+                vtep=_VTEP, segments=(_BLUE,), ports=(_PORT,), fdb=(FdbEntry(segment="blue", mac=_MAC, port="tap0"),)
+            ),
+            "it asks for what no host file says, ",
+        ),
+    ],
+    ids=["down", "vni", "device", "sources", "nobody", "prefix", "bridge", "capitals"],
+)
+def test_what_no_file_can_say_is_told(state: HostState, words: str) -> None:
+    """One line names what it is."""
+    with pytest.raises(ConfigError) as caught:
+        vouch(state)
+    assert str(caught.value).startswith(words)
+    assert str(caught.value).isprintable()

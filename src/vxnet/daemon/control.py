@@ -24,6 +24,7 @@ import msgspec
 
 from vxnet.errors import ControlError
 from vxnet.model import HostState, IPAddress
+from vxnet.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,8 +156,13 @@ def encode(message: Request | Answer) -> bytes:
 
 
 def decode_request(line: bytes) -> Request:
-    """Return the request in a line. msgspec.ValidationError for anything else."""
-    return _REQUESTS.decode(line)
+    """Return the request in a line. ControlError says why anything else is none."""
+    try:
+        return _REQUESTS.decode(line)
+    except UNDECODABLE as error:
+        why = str(error).encode("unicode_escape").decode()  # a line: it may quote what was sent
+        message = f"that is no request that this vxnetd knows: {why}"
+        raise ControlError(message) from error
 
 
 def _address(wanted: type, value: Any) -> Any:  # noqa: ANN401  (msgspec's hook)
@@ -215,7 +221,7 @@ def ask(run_dir: Path, request: Request, progress: Callable[[Step], None] = lamb
         except OSError as error:
             message = f"vxnetd of {run_dir} does not answer: {error.strerror}"
             raise ControlError(message) from error
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             message = f"vxnetd of {run_dir} is of another version; end it, which takes nothing away, and try again"
             raise ControlError(message) from error
     message = f"vxnetd of {run_dir} ended before it was done; see {run_dir / LOG}"

@@ -9,8 +9,6 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from vxnet.daemon.control import Failed, decode_request, encode, socket_path
 from vxnet.daemon.netns import netns
 from vxnet.errors import ControlError, VxnetError
@@ -37,12 +35,15 @@ async def control_socket(
             writer.write(encode(step))
 
         try:
-            request = decode_request(await reader.readline())
+            request = decode_request(await _line(reader))
             writer.write(encode(await answer(request, tell)))
             await writer.drain()
         except ConnectionError:
             log.info("whoever asked has gone")
-        except (VxnetError, msgspec.MsgspecError, OSError) as error:
+        except asyncio.CancelledError:
+            # The daemon ends. Of a cancelled task that is left to the loop, asyncio of Python 3.11 logs a traceback.
+            log.info("whoever is connected still gets no answer")
+        except (VxnetError, OSError) as error:
             writer.write(encode(Failed(str(error))))
         finally:
             writer.close()
@@ -59,6 +60,15 @@ async def control_socket(
     finally:
         server.close()
         path.unlink(missing_ok=True)
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """Return the first line, or what there is if whoever asks has no more to say. ControlError if it has no end."""
+    try:
+        return await reader.readline()
+    except ValueError:  # asyncio's, of a line that is too long
+        message = f"a request has at most {_MAX_REQUEST} bytes"
+        raise ControlError(message) from None
 
 
 def same_netns(caller: int, run_dir: Path) -> None:

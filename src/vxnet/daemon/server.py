@@ -24,6 +24,7 @@ from vxnet.daemon.notify import notify
 from vxnet.daemon.rundir import claim
 from vxnet.daemon.watch import Watch
 from vxnet.errors import ControlError, VxnetError
+from vxnet.sources import hostfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,7 @@ class Server:
         match request:
             case Up(state, caller):
                 same_netns(caller, self._run_dir)
+                hostfile.vouch(state)
                 await self._do(lambda: self._keeper.bring(state, progress))
             case Down(caller):
                 same_netns(caller, self._run_dir)

@@ -102,15 +102,9 @@ def load(path: str | Path) -> HostState:
     be. Whether the devices and addresses exist on this host is not asked here.
     """
     file = tomlfile.load(path, File, EXAMPLES)
-    ports = tuple(Port(device=port.device, segment=port.segment) for port in file.ports)
-    segments = tuple(_segment(segment, file.fdb) for segment in file.segments)
-    state = HostState(vtep=file.vtep, segments=segments, ports=ports, fdb=file.fdb)
-    if state.vtep is None:
-        raise ConfigError(f"{path}: vtep: is missing; write [vtep] and, under it, {EXAMPLES['local']}")
-    for field, what in (*_accepted(file), *_headers(file), *problems(state)):
+    for field, what in _wrong(file):
         raise ConfigError(f"{path}: {field}: {what}")
-    fdb = tuple(msgspec.structs.replace(entry, mac=entry.mac.lower()) for entry in state.fdb)
-    return msgspec.structs.replace(state, fdb=fdb)
+    return _in_lower_case(_state(file))
 
 
 def dump(state: HostState) -> str:
@@ -120,13 +114,53 @@ def dump(state: HostState) -> str:
     """
     if state.vtep is None:
         raise ValueError("a host that is down has no host file")
+    file = _file(state)
     tables = [
         _table("[vtep]", state.vtep),
-        *(_table("[[segments]]", _file_segment(segment, state.fdb)) for segment in state.segments),
-        *(_table("[[ports]]", FilePort(device=port.device, segment=port.segment)) for port in state.ports),
-        *(_table("[[fdb]]", entry) for entry in state.fdb),
+        *(_table("[[segments]]", segment) for segment in file.segments),
+        *(_table("[[ports]]", port) for port in file.ports),
+        *(_table("[[fdb]]", entry) for entry in file.fdb),
     ]
     return "\n".join(tables)
+
+
+def vouch(state: HostState) -> None:
+    """Raise ConfigError, one line that names the field, unless a host file could say ``state``, wherever it is from."""
+    try:
+        file = _file(state)
+    except ValueError as error:
+        raise ConfigError(f"segments: {error}, which no host file says") from None
+    for field, what in _wrong(file):
+        raise ConfigError(f"{field}: {what}")
+    if _in_lower_case(_state(file)) != state:
+        raise ConfigError("it asks for what no host file says, such as bridges, neighbours, or MACs in capitals")
+
+
+def _state(file: File) -> HostState:
+    ports = tuple(Port(device=port.device, segment=port.segment) for port in file.ports)
+    segments = tuple(_segment(segment, file.fdb) for segment in file.segments)
+    return HostState(vtep=file.vtep, segments=segments, ports=ports, fdb=file.fdb)
+
+
+def _in_lower_case(state: HostState) -> HostState:
+    fdb = tuple(msgspec.structs.replace(entry, mac=entry.mac.lower()) for entry in state.fdb)
+    return msgspec.structs.replace(state, fdb=fdb)
+
+
+def _file(state: HostState) -> File:
+    """Return what a file says of it; what no file says is not among that. ValueError if senders cannot be said."""
+    segments = tuple(_file_segment(segment, state.fdb) for segment in state.segments)
+    ports = tuple(FilePort(device=port.device, segment=port.segment) for port in state.ports)
+    return File(vtep=state.vtep, segments=segments, ports=ports, fdb=state.fdb)
+
+
+def _wrong(file: File) -> Iterator[tuple[str, str]]:
+    """Yield everything that is wrong with a file: the field, and what it is."""
+    if file.vtep is None:
+        yield "vtep", f"is missing; write [vtep] and, under it, {EXAMPLES['local']}"
+    yield from _accepted(file)
+    yield from _headers(file)
+    yield from problems(_state(file))
 
 
 # --- whom packets are taken from ------------------------------------------------------------------------------------
@@ -161,10 +195,10 @@ def _file_segment(segment: Segment, fdb: tuple[FdbEntry, ...]) -> FileSegment:
         "inner_vlan": "keep" if segment.inner_vlan else "discard",
     }
     if segment.senders == ():
-        raise ValueError(f"{segment.name} takes packets from nobody")
+        raise ValueError(f"{tomlfile.quoted(segment.name)} takes packets from nobody")
     if segment.senders is None:
         return FileSegment(**shared, accept="any" if segment.remotes else None)
-    if set(segment.senders) == set(_known(segment.name, segment.remotes, fdb)):
+    if segment.senders == _known(segment.name, segment.remotes, fdb):
         return FileSegment(**shared, accept=None if segment.remotes else "known")
     return FileSegment(**shared, accept="any", accept_from=segment.senders)
 

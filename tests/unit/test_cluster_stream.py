@@ -108,9 +108,14 @@ def test_one_that_takes_connections_and_never_answers_is_left() -> None:
         assert heard(1, url, server.url) == [Snapshot("one", 5, ())]
 
 
-def test_nonsense_is_a_cut() -> None:
+@pytest.mark.parametrize(
+    "line",
+    [b'{"type": "dance"}\n', b'{"type":"audit","id":"\xff"}\n', b'{"type":"tick","x":' + b"[" * 2000 + b"\n"],
+    ids=["unknown", "not UTF-8", "deep"],
+)
+def test_nonsense_is_a_cut(line: bytes) -> None:
     """A line that is no message ends the stream; what was heard before stays heard."""
-    with scripted([BEGINNING, b'{"type": "dance"}\n', HANG], [encode(Tick(6)), HANG]) as server:
+    with scripted([BEGINNING, line, HANG], [encode(Tick(6)), HANG]) as server:
         assert heard(2, server.url)[1] == Tick(6)
     assert server.asked[1]["after"] == "5"
 

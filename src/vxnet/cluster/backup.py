@@ -31,6 +31,7 @@ from vxnet.cluster.records import Server
 from vxnet.cluster.times import now
 from vxnet.errors import VxnetError
 from vxnet.store.base import Transaction
+from vxnet.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -141,7 +142,7 @@ def _read(file: Path) -> tuple[Header, dict[str, bytes]]:
         raise BackupError(f"{file}: cannot be read: {error.strerror or error}") from error
     try:
         header = msgspec.json.decode(lines[0] if lines else b"", type=Header)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise BackupError(f"{file}: is no backup of vxnet: {error}") from error
     if (header.format, header.version) != (FORMAT, VERSION):
         what = f"format {header.format!r}, version {header.version}"

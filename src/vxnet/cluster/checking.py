@@ -21,6 +21,7 @@ from vxnet.cluster.records import Token
 from vxnet.cluster.replica import Replica
 from vxnet.cluster.secrets import new_token, token_digest
 from vxnet.cluster.writing import Decision, transaction
+from vxnet.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     import ssl
@@ -115,5 +116,5 @@ async def _ask(client: httpx.AsyncClient, url: str, token: str) -> Audit | str:
         return msgspec.json.decode(answer.content, type=Audit)
     except httpx.HTTPError as error:
         return f"does not answer: {str(error) or type(error).__name__}"
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         return f"answers something else: {error}"

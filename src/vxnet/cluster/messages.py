@@ -189,4 +189,4 @@ def encode(message: Message) -> bytes:
 
 
 DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
-"""Of one line; msgspec.ValidationError for anything else."""
+"""Of one line; `vxnet.undecodable` says what is raised for anything else."""

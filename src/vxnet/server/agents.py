@@ -15,6 +15,7 @@ from vxnet.cluster.messages import TICK, Held, Report
 from vxnet.cluster.reports import taken
 from vxnet.cluster.times import now
 from vxnet.server.api.answers import error
+from vxnet.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -89,7 +90,7 @@ class Agents:
             return _refused(request)
         try:
             report = msgspec.json.decode(await request.body(), type=Report)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as failure:
+        except UNDECODABLE as failure:
             return error(400, f"the report is none: {failure}")
         self._beats.hear(host)
         most = self._cluster.store.most_writes // 2
@@ -105,7 +106,7 @@ class Agents:
         question = self._questions.get(request.path_params["question"])
         try:
             held = msgspec.json.decode(await request.body(), type=Held)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as failure:
+        except UNDECODABLE as failure:
             return error(400, f"what the kernel holds is not said so: {failure}")
         if question:
             question.answers[host] = held

@@ -22,6 +22,7 @@ import httpx
 import msgspec
 
 from vxnet.store.base import StoreError
+from vxnet.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -247,7 +248,7 @@ class EtcdClient:
     def _error(self, status: int, body: bytes) -> StoreError:
         try:
             failure = msgspec.json.decode(body, type=Failure)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             failure = Failure(f"HTTP status {status}, which is not etcd's")
         code = failure.code or failure.grpc_code
         if "no leader" in failure.message:

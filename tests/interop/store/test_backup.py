@@ -180,6 +180,8 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "nothing": (lambda _: b"", NONE),
     "a database": (lambda _: b"SQLite format 3\x00", NONE),
     "other JSON": (lambda _: b"{}\n{}\n", NONE),
+    "not UTF-8": (lambda _: b'{"format":"\xff"}\n{}\n', NONE),
+    "deep": (lambda _: b'{"x":' + b"[" * 2000 + b"\n{}\n", NONE),
     "later format": (
         lambda content: content.replace(b'"version":1', b'"version":2'),
         "is no backup that this vxnet reads",

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from vxnet.cluster.commands.errors import RefusedError, bad_request
 from vxnet.store.base import StoreError
+from vxnet.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +90,7 @@ async def body_of(request: Request) -> Any:  # noqa: ANN401
         raise RefusedError(415, _KINDS[415], f"The body is {media_type}: it must be application/json")
     try:
         body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as malformed:
+    except UNDECODABLE as malformed:
         raise bad_request(f"The body is no JSON: {malformed}") from None
     level = _containers([body])
     for _ in range(MOST_LEVELS):

@@ -21,6 +21,7 @@ import msgspec
 
 from vxnet.cluster.messages import DECODER
 from vxnet.errors import ConfigError
+from vxnet.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -81,7 +82,7 @@ class Servers:
                     self.trouble, pause = "", _LEAST_PAUSE
                     yield message
                 self._failed("the stream ended")
-            except (httpx.HTTPError, msgspec.MsgspecError, _RefusedError) as error:
+            except (httpx.HTTPError, _RefusedError, *UNDECODABLE) as error:
                 self._failed(str(error) or type(error).__name__)
                 if isinstance(error, _RefusedError):
                     pause = _MOST_PAUSE
@@ -189,6 +190,6 @@ def _words(answer: httpx.Response) -> str:
     """Return what the server says of an error, in its own words if there are any."""
     try:
         said = msgspec.json.decode(answer.content)["NeutronError"]["message"]
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (KeyError, TypeError, *UNDECODABLE):
         said = answer.reason_phrase
     return f"{answer.status_code}: {said}"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 #   make demo    the article, told and proved on this machine        make test    lint and all tests
-#   make bench   against Linux's bridge, its VXLAN and Open vSwitch  make setup   what the three do first by themselves
+#   make bench   against Linux's bridge, its VXLAN and Open vSwitch  make setup   what the others do first by themselves
+#   make fuzz    input that nobody has thought of
 #
 # ARGS=... goes to what is run: make test ARGS="tests/unit -k hostfile"
 
@@ -9,7 +10,7 @@ BIN := .venv/bin
 BPF := src/vxnet/datapath/bpf
 ARGS ?=
 
-.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs bench-cluster lint format wheel lock \
+.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs bench-cluster fuzz lint format wheel lock \
   clean clean-all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -49,6 +50,9 @@ bench-ovs: setup  ## 500 bridges from ovs-vsctl to forwarding, beside the real o
 
 bench-cluster: setup  ## API requests/s, port create to first ping, 200 agents, memory; writes build/ (root)
 	@$(BIN)/python -m bench.cluster $(ARGS)
+
+fuzz: setup  ## a minute of random input for all that reads any; ARGS="--seconds 3600 programs api"; findings in build/ (root)
+	@$(BIN)/python -m fuzz $(ARGS)
 
 lint: setup  ## ruff (all rules), its formatter, mypy (strict)
 	@$(BIN)/ruff check --quiet

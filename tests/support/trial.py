@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 UNSPEC, OK, SHOT, REDIRECT = 0xFFFFFFFF, 0, 2, 7
 """Actions of linux/pkt_cls.h. UNSPEC: as if the program were not there."""
 
-_CONTEXT = struct.Struct("=40xI")
+CONTEXT = struct.Struct("=40xI")
 """The beginning of struct __sk_buff (linux/bpf.h), up to the number of the device."""
 
 
@@ -36,6 +36,6 @@ def trial(board: Board, program: str, packet: bytes, device: str) -> Trial:
     assert parts is not None
     before = board.drops()
     with board.host.enter():
-        context = _CONTEXT.pack(board.index(device))
+        context = CONTEXT.pack(board.index(device))
         action, after, _ = libbpf.test_run(parts.program(program), packet, context)
     return Trial(action, after, board.drops() - before)

@@ -10,7 +10,7 @@ import pytest
 from vxnet.packet import ecn, ip
 from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.ecn import CE, ECT0, ECT1, NOT_ECT
-from vxnet.packet.ethernet import ARP, HEADER_LENGTH, IPV4, IPV6, Ethernet
+from vxnet.packet.ethernet import ARP, HEADER_LENGTH, IPV4, IPV6, Ethernet, VlanTag, put_tag
 
 NAMES = ("not-ect", "ect1", "ect0", "ce")
 
@@ -32,13 +32,19 @@ def frame(field: int, ethertype: int) -> bytes:
 def test_the_way_in(inner: int, ethertype: int) -> None:
     """The outer field is the inner one, but CE goes out as ECT(0)."""
     assert ecn.outer_field(frame(inner, ethertype)) == (NOT_ECT, ECT1, ECT0, ECT0)[inner]
+    assert ecn.outer_field(put_tag(frame(inner, ethertype), VlanTag(vid=7))) == (NOT_ECT, ECT1, ECT0, ECT0)[inner]
 
 
 @pytest.mark.parametrize("ethertype", [IPV4, IPV6], ids=["ipv4", "ipv6"])
 @pytest.mark.parametrize("inner", range(4), ids=NAMES)
 @pytest.mark.parametrize("outer", range(4), ids=NAMES)
 def test_the_way_out(outer: int, inner: int, ethertype: int) -> None:
-    """A mark is brought to the inner header or, where it can carry none, the frame is dropped; all else stays."""
+    """A mark is brought to the inner header or, where it can carry none, the frame is dropped; all else stays.
+
+    Linux does not look behind a VLAN tag here.
+    """
+    tagged = put_tag(frame(inner, ethertype), VlanTag(vid=7))
+    assert ecn.taken_out(tagged, outer) == tagged
     left = ecn.taken_out(frame(inner, ethertype), outer)
     if (outer, inner) == (CE, NOT_ECT):
         assert left is None

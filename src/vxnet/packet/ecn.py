@@ -5,13 +5,13 @@
     on the way out  a marked outer marks the inner; an inner that cannot be marked is dropped   section 4.2
                     ECT(1), a lighter mark to some, goes over to an inner ECT(0)
 
-Frames without an IP header have no such field.
+Frames without an IP header have no such field. On the way out, neither have those with a VLAN tag.
 """
 
 from __future__ import annotations
 
 from vxnet.packet.checksum import internet_checksum
-from vxnet.packet.ethernet import DOT1AD, DOT1Q, HEADER_LENGTH, IPV4, IPV6
+from vxnet.packet.ethernet import DOT1AD, DOT1Q, HEADER_LENGTH, IPV4, IPV6, strip_tag
 from vxnet.packet.ip import IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH
 
 NOT_ECT, ECT1, ECT0, CE = range(4)
@@ -37,8 +37,8 @@ def field(frame: bytes) -> int | None:
 
 
 def outer_field(frame: bytes) -> int:
-    """Return the field of the outer header around ``frame``."""
-    inner = field(frame) or NOT_ECT
+    """Return the field of the outer header around ``frame``: into a tunnel, Linux looks behind a VLAN tag for it."""
+    inner = field(strip_tag(frame)) or NOT_ECT
     return ECT0 if inner == CE else inner
 
 

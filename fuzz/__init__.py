@@ -9,6 +9,7 @@
     codecs.py     bytes, by coverage (guided.py)      vxnet.packet, what stands on it    a value and back, or why not
     programs.py   packets (packets.py, mutation.py)   eBPF in the kernel, by test runs   the reference switch
     hostfile.py   TOML, mutated from the examples     the host file's source             a state, or one line
+    ovsdb.py      rows of an Open vSwitch database    that source                        a state, an error for each row
     control.py    half requests, odd ones, none       a vxnetd in a lab                  it serves, and forwards
     api.py        HTTP (requests.py, bodies.py)       a `vxnet server`                   no 5xx, nothing half made
 

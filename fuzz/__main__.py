@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from fuzz import api, codecs, control, hostfile, programs
+from fuzz import api, codecs, control, hostfile, ovsdb, programs
 from fuzz.guided import guided
 from fuzz.rounds import rounds
 from vxnet.errors import VxnetError
@@ -23,6 +23,7 @@ TARGETS: Mapping[str, Target] = {
     codecs.NAME: codecs.run,
     programs.NAME: programs.run,
     hostfile.NAME: hostfile.run,
+    ovsdb.NAME: ovsdb.run,
     control.NAME: control.run,
     api.NAME: api.run,
 }

@@ -119,7 +119,7 @@ def _nested(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(st.lists(leaves, max_size=3), st.dictionaries(st.sampled_from(_INNER), leaves, max_size=3))
 
 
-_VALUES = st.recursive(_SCALARS, _nested, max_leaves=6)
+_VALUES = st.one_of(_SCALARS, _SCALARS, _nested(_SCALARS), _nested(_nested(_SCALARS)))
 
 
 def _value_of(name: str) -> st.SearchStrategy[Any]:

@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from fuzz import __main__ as command
-from fuzz import codecs, corpus, hostfile, packets
+from fuzz import codecs, corpus, hostfile, ovsdb, packets
 from fuzz.guided import GuidedError, guided
 from fuzz.mutation import mutated
 from fuzz.rounds import rounds
@@ -56,6 +56,12 @@ def test_host_files() -> None:
     seen = hostfile.run(range(2), 150)
     assert seen["taken"] > 20
     assert seen["refused"] > 100
+
+
+def test_rows_of_open_vswitch() -> None:
+    """Any rows are a state that the maps have room for, and an error for each interface that cannot be."""
+    seen = ovsdb.run(range(1), 150)
+    assert min(seen["bridges"], seen["tunnels"], seen["ports"], seen["errors"]) > 5
 
 
 # ---- they find things ------------------------------------------------------------------------------------------------

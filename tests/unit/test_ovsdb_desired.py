@@ -132,6 +132,10 @@ def test_the_settings_of_a_bridge() -> None:
     assert bridge == model.Bridge(name="br0", ageing=15, maxaddress=10, forward_bpdu=True)
     (bridge,) = wanted(Bridge("br0", other_config={"mac-aging-time": "banana"})).state.bridges
     assert bridge.ageing == 300
+    (bridge,) = wanted(
+        Bridge("br0", other_config={"mac-aging-time": "9" * 5000, "mac-table-size": "0" * 5000})
+    ).state.bridges
+    assert (bridge.ageing, bridge.maxaddress) == (3600, 8192)
 
 
 def test_tunnels_that_are_alike() -> None:
@@ -207,6 +211,7 @@ def test_what_is_passed_over_is_said() -> None:
             Bridge("br0", datapath_type="dummy"),
             "failed to create bridge br0: vxnet does not do datapath_type dummy",
         ),
+        (Bridge("b" * 64), f"failed to create bridge {'b' * 64}: its name has more than 63 bytes"),
     ],
 )
 def test_bridges_that_cannot_be(bridge: Bridge, note: str) -> None:
@@ -220,3 +225,10 @@ def test_a_name_too_long_for_a_device() -> None:
     found = wanted(Bridge("a-very-long-bridge"))
     assert len(found.state.bridges) == 1
     assert list(found.errors.values()) == ["could not open network device a-very-long-bridge (File name too long)"]
+
+
+def test_a_name_too_long_for_a_tunnel() -> None:
+    """A tunnel has no device, but its name has an end, too."""
+    found = wanted(Bridge("br0", vxlan("t" * 63, key="1"), vxlan("t" * 64, key="2")))
+    assert [tunnel.name for tunnel in found.state.tunnels] == ["t" * 63]
+    assert found.errors == {"t" * 64: f"could not open network device {'t' * 64} (File name too long)"}

@@ -34,6 +34,7 @@ from vxnet.errors import VxnetError
 from vxnet.sources.ovsdb import results, status
 from vxnet.sources.ovsdb.connection import Connection
 from vxnet.sources.ovsdb.desired import Wanted, desired
+from vxnet.sources.ovsdb.numbers import setting
 from vxnet.sources.ovsdb.ofports import Numbers
 
 if TYPE_CHECKING:
@@ -200,8 +201,8 @@ class Service:
 
     def _count(self, database: Database) -> None:
         """Write the statistics."""
-        asked = database.other_config.get("stats-update-interval", "")
-        interval = max(_LEAST_STATISTICS, int(asked) if asked.isascii() and asked.isdigit() else 0)
+        asked = setting(database.other_config.get("stats-update-interval", ""))
+        interval = max(_LEAST_STATISTICS, asked)
         self._count_at = time.monotonic() + interval / 1000
         operations: list[dict[str, Any]] = []
         counted = results.statistics(self._wanted, self._broken, frames(self._run_dir), counters())

@@ -11,7 +11,9 @@ import msgspec
 from vxnet.model import AGEING, Bridge
 from vxnet.sources.ovsdb import macs, vlans
 from vxnet.sources.ovsdb.links import Link
+from vxnet.sources.ovsdb.numbers import setting
 from vxnet.sources.ovsdb.rows import BridgeRow, InterfaceRow, PortRow, is_internal
+from vxnet.sources.values import SEGMENT_NAME_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,6 +61,8 @@ class Whole(msgspec.Struct, frozen=True):
         """Return why there cannot be such a bridge; None if there can."""
         if "/" in self.row.name or "\\" in self.row.name:
             return f'ignoring bridge with invalid name "{self.row.name}"'
+        if len(self.row.name.encode()) > SEGMENT_NAME_MAX:
+            return f"failed to create bridge {self.row.name}: its name has more than {SEGMENT_NAME_MAX} bytes"
         if self.row.datapath_type not in {"", *DATAPATH_TYPES}:
             return f"failed to create bridge {self.row.name}: vxnet does not do datapath_type {self.row.datapath_type}"
         return None
@@ -109,6 +113,4 @@ class Whole(msgspec.Struct, frozen=True):
 
 def _bounded(row: BridgeRow, key: str, default: int, least: int, most: int) -> int:
     """Return a number of other_config; Open vSwitch puts a value that is out of bounds at the next one."""
-    text = row.other_config.get(key, "")
-    value = int(text) if text.isascii() and text.isdigit() else 0
-    return max(least, min(value or default, most))
+    return max(least, min(setting(row.other_config.get(key, "")) or default, most))

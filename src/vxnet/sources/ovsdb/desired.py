@@ -23,7 +23,7 @@ from vxnet.model import HostState, Port, Tunnel
 from vxnet.sources.ovsdb import vlans, vxlan
 from vxnet.sources.ovsdb.bridges import Whole
 from vxnet.sources.ovsdb.rows import BridgeRow, InterfaceRow, is_internal
-from vxnet.sources.values import DEVICE_NAME_MAX
+from vxnet.sources.values import DEVICE_NAME_MAX, SEGMENT_NAME_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,6 +117,8 @@ class _Collected:
                 raise _RefusedError(f"could not open network device {row.name} (No such device)")
             self._ports.append(Port(device=row.name, segment=whole.row.name, vlans=member, mtu=row.mtu_request))
         elif row.type == "vxlan":
+            if len(row.name.encode()) > SEGMENT_NAME_MAX:
+                raise _RefusedError(f"could not open network device {row.name} (File name too long)")
             read = vxlan.tunnel(row, whole.row.name, member)
             if read.tunnel is None:
                 raise _RefusedError(read.error)

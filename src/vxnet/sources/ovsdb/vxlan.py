@@ -198,4 +198,7 @@ def _number(text: str) -> int | None:
     """Read a number as strtoul(3) does with base 0: decimal, 0x and hexadecimal, 0 and octal; None if it is none."""
     if not _NUMBER.fullmatch(text):
         return None
-    return int(text, 8) if text.startswith("0") and text.isdigit() else int(text, 0)
+    try:
+        return int(text, 8) if text.startswith("0") and text.isdigit() else int(text, 0)
+    except ValueError:  # Python reads no number of more than 4300 digits
+        return None

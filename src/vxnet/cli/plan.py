@@ -21,9 +21,10 @@ from vxnet.datapath.actual import read
 from vxnet.datapath.checks import check
 from vxnet.datapath.kernel import require_root
 from vxnet.errors import HostError
-from vxnet.model import FdbEntry, Neighbour, Port, Vtep
+from vxnet.model import FdbEntry, Neighbour, Port, Segment, Vtep
 from vxnet.plan import Change, Value
 from vxnet.sources import hostfile
+from vxnet.sources.known import known
 
 _MARKS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red")}
 _NAMES = {Vtep: "local", Port: "device", FdbEntry: "mac", Neighbour: "address"}
@@ -65,7 +66,12 @@ def _name(value: Value) -> str:
 
 
 def _details(value: Value) -> Iterator[str]:
-    """Yield each setting that is not the default, in the host file's words: ``vni 5001``."""
+    """Yield each setting that is not the default, in the host file's words: ``vni 5001``.
+
+    That a segment takes packets from its remotes alone goes without saying.
+    """
+    if isinstance(value, Segment) and value.senders == known(value.remotes):
+        value = msgspec.structs.replace(value, senders=None)
     for field in msgspec.structs.fields(value):
         content = getattr(value, field.name)
         if field.name == _NAMES.get(type(value), "name") or content == field.default:

@@ -16,6 +16,10 @@ from vxnet.cli.main import COMMANDS, build
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "packaging" / "systemd").glob("*.service"))
+NEEDS_SYSTEMD = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+
+MOST_EXPOSED = 3.0
+"""Of 10, by `systemd-analyze security`."""
 
 
 def settings(unit: Path) -> dict[str, str]:
@@ -46,7 +50,7 @@ def test_a_unit_tells_when_it_is_ready_and_gives_up_rights(unit: Path) -> None:
     assert (found["NoNewPrivileges"], found["ProtectSystem"]) == ("yes", "strict")
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@NEEDS_SYSTEMD
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_knows_every_setting(unit: Path) -> None:
     """No line is one that systemd would ignore. That vxnet is installed is not asked."""
@@ -55,3 +59,20 @@ def test_systemd_knows_every_setting(unit: Path) -> None:
     )
     told = [line for line in done.stderr.splitlines() if unit.name in line and "is not executable" not in line]
     assert told == []
+
+
+@NEEDS_SYSTEMD
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_exposes_little(unit: Path) -> None:
+    """What systemd makes of its hardening, as a number, stays below what we promise."""
+    words = ("systemd-analyze", "security", "--offline=true", "--no-pager", str(unit))
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    found = re.search(r"Overall exposure level for \S+: (\d+\.\d)", done.stdout)
+    assert found
+    assert float(found[1]) < MOST_EXPOSED
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.stem != "vxnet-server"], ids=lambda unit: unit.stem)
+def test_a_unit_lets_its_daemon_ask_who_has_the_udp_port(unit: Path) -> None:
+    """Without sockets of IPv4 and IPv6 a daemon would take every port for free (datapath/checks.py)."""
+    assert {"AF_INET", "AF_INET6"} <= set(settings(unit)["RestrictAddressFamilies"].split())

@@ -15,6 +15,7 @@ import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.cluster.accounts import HOST_NAME
+from vxnet.daemon import privileges, rundir
 from vxnet.daemon.agent.service import Service
 from vxnet.datapath.kernel import require_root
 from vxnet.sources.cluster.stream import Servers
@@ -47,6 +48,8 @@ def agent(
     address = _address(local)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    rundir.make(run_dir)
+    privileges.keep(privileges.NETWORK)
     # Made outside the loop: adopting what is there asks netlink, which must not be inside one.
     service = Service(Servers(urls, host, token_file, ca_file), host, address, run_dir)
     asyncio.run(service.run())

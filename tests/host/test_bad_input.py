@@ -279,10 +279,10 @@ def refuse(errno, command=None):
 '''
 
 
-@pytest.mark.parametrize("command", ["up", "down", "plan", "show", "fdb", "stats"])
+@pytest.mark.parametrize("command", ["down", "plan", "show", "fdb", "stats"])
 def test_not_root(busy: Pair, command: str) -> None:
-    """Whoever is not root is told so, by every command."""
-    file = (str(busy.h1.file(busy.one)),) if command in {"up", "plan"} else ()
+    """Whoever is not root is told so; of `up`, which a running daemon may do for others, see test_socket_rights.py."""
+    file = (str(busy.h1.file(busy.one)),) if command == "plan" else ()
     assert refused_by(busy.h1, "unshare", "--user", *CLI, command, *file).startswith("vxnet needs root: ")
 
 

@@ -15,6 +15,7 @@ import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.cluster.accounts import HOST_NAME
+from vxnet.cluster.secrets import without_password
 from vxnet.daemon import privileges, rundir
 from vxnet.daemon.agent.service import Service
 from vxnet.datapath.kernel import require_root
@@ -60,7 +61,9 @@ def _urls(text: str) -> list[str]:
     for url in urls or [""]:
         found = _URL.fullmatch(url)
         if not found or int(found[1] or 80) > _MOST_PORT:
-            raise typer.BadParameter(f"{url!r} is not of the form http://HOST:PORT", param_hint="--server")
+            raise typer.BadParameter(
+                f"{without_password(url)!r} is not of the form http://HOST:PORT", param_hint="--server"
+            )
     return [url.rstrip("/") for url in urls]
 
 

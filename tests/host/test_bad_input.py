@@ -219,7 +219,7 @@ def test_an_underlay_that_cannot_be(busy: Pair) -> None:
     with by_hand(busy.h1.node, "address add 192.0.2.1/32 dev lo", undo=("address delete 192.0.2.1/32 dev lo",)):
         file = busy.h1.file(GOOD.replace("192.168.146.131", "192.0.2.1"))
         assert busy.h1.refused("up", str(file)) == (
-            f"{file}: vtep.local: 192.0.2.1 is on lo, which is not an Ethernet device"
+            f"{file}: vtep.local: 192.0.2.1 is on lo, which leads to no other host"
         )
 
 

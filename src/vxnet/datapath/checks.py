@@ -51,8 +51,8 @@ def underlay_of(vtep: Vtep, present: Devices, run_dir: Path) -> Device:
         have = ", ".join(f"{address} on {holder.name}" for address, holder in known)
         message = f"vtep.local: no device has {vtep.local}; this host has {have or 'no address at all'}"
         raise HostError(message)
-    if not device.ethernet:
-        message = f"vtep.local: {vtep.local} is on {device.name}, which is not an Ethernet device"
+    if device.loopback:
+        message = f"vtep.local: {vtep.local} is on {device.name}, which leads to no other host"
         raise HostError(message)
     if not device.up:
         message = f"vtep.local: {vtep.local} is on {device.name}, which is down; `ip link set {device.name} up`"

@@ -73,6 +73,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     ethernet: bool
+    loopback: bool
     up: bool
     carrier: bool
     mtu: int
@@ -177,6 +178,7 @@ def _device(reply: bytes) -> Device:
         name=values[_IFLA_IFNAME].rstrip(b"\0").decode(),
         kind=kind,
         ethernet=kind_of_hardware == _ARPHRD_ETHER and not flags & _IFF_LOOPBACK,
+        loopback=bool(flags & _IFF_LOOPBACK),
         up=bool(flags & _IFF_UP),
         carrier=bool(flags & _IFF_LOWER_UP),
         mtu=_number(values.get(_IFLA_MTU)),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vxnet.datapath import attach
 from vxnet.datapath.devices import devices
 from vxnet.datapath.kernel import ACCESS, UNDERLAY, alias, owner_of
+from vxnet.datapath.unfinished import is_unfinished
 from vxnet.errors import HostError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def refuse_taken_port(dstport: int, field: str, present: Devices, run_dir: Path)
     """HostError that begins with ``field`` if a VXLAN device or a socket of somebody else has this UDP port."""
     for device in present.by_index.values():
         if device.kind == "vxlan" and device.vxlan_port == dstport:
-            if device.alias == alias(run_dir):
+            if device.alias == alias(run_dir) or is_unfinished(run_dir, device):
                 return
             owner = f" of {device.alias}" if device.alias.startswith("vxnet ") else ""
             message = (

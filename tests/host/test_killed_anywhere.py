@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-POINTS = 10
+POINTS = 6
 """How many points of a plan are tried, unless all are."""
 
 EVERY = os.environ.get("VXNET_EVERY_POINT", "") not in {"", "0"}

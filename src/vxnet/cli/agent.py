@@ -15,7 +15,8 @@ import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.cluster.accounts import HOST_NAME
-from vxnet.daemon import privileges
+from vxnet.cluster.secrets import without_password
+from vxnet.daemon import privileges, rundir
 from vxnet.daemon.agent.service import Service
 from vxnet.datapath.kernel import require_root
 from vxnet.sources.cluster.stream import Servers
@@ -51,7 +52,8 @@ def agent(
     address = _address(local)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    privileges.keep_few()
+    rundir.make(run_dir)
+    privileges.keep(privileges.NETWORK)
     # Made outside the loop: adopting what is there asks netlink, which must not be inside one.
     service = Service(Servers(urls, host, token_file, ca_file), host, address, run_dir)
     asyncio.run(service.run())
@@ -62,7 +64,9 @@ def _urls(text: str) -> list[str]:
     for url in urls or [""]:
         found = _URL.fullmatch(url)
         if not found or int(found[1] or 80) > _MOST_PORT:
-            raise typer.BadParameter(f"{url!r} is not of the form http://HOST:PORT", param_hint="--server")
+            raise typer.BadParameter(
+                f"{without_password(url)!r} is not of the form http://HOST:PORT", param_hint="--server"
+            )
     return [url.rstrip("/") for url in urls]
 
 

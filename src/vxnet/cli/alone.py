@@ -8,6 +8,8 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from vxnet.daemon import rundir
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -27,7 +29,7 @@ def alone(run_dir: Path) -> Iterator[None]:
 
 def _locked(run_dir: Path) -> int | None:
     """Return a descriptor that holds the lock; None if `vxnet down` removed the directory meanwhile."""
-    run_dir.mkdir(parents=True, exist_ok=True)
+    rundir.make(run_dir)
     with suppress(FileNotFoundError):
         fd = os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY)
         with suppress(FileNotFoundError):

@@ -22,6 +22,7 @@ RunDir = Annotated[
         "--run-dir",
         metavar="DIR",
         envvar="VXNET_RUN_DIR",
+        readable=False,  # not asked here: the commands say what to do about it
         help="Which vxnet: each has its own run directory.",
     ),
 ]

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
-from vxnet.daemon import privileges
+from vxnet.daemon import privileges, rundir
 from vxnet.daemon.ovs import detach as background
 from vxnet.daemon.ovs.service import Service
 from vxnet.datapath.kernel import require_root
@@ -33,7 +33,8 @@ def ovs_vswitchd(
         background.start(db, run_dir)
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # The database's socket may be another user's: openvswitch's, on some systems.
-    privileges.keep_few(privileges.DAC_OVERRIDE)
+    rundir.make(run_dir)
+    # The database's socket may be another user's.
+    privileges.keep(privileges.NETWORK | {privileges.Capability.DAC_OVERRIDE})
     service = Service(db, run_dir)
     asyncio.run(service.run())

@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from vxnet.cli.cluster.options import STORE
+from vxnet.daemon import privileges
 from vxnet.server import configfile
 from vxnet.server.options import Options, Tls, address, vni_ranges
 from vxnet.server.service import Service
@@ -78,4 +79,6 @@ def server(
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("uvicorn.error", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    asyncio.run(Service(options).run())
+    service = Service(options)
+    privileges.keep(())  # once it has its port and its key
+    asyncio.run(service.run())

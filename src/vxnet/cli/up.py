@@ -12,9 +12,10 @@ from vxnet.cli.alone import alone
 from vxnet.cli.options import RUN_DIR, HostFile, RunDir
 from vxnet.cli.progress import steps
 from vxnet.daemon.control import LOG, Quit, Up, ask, is_running
+from vxnet.daemon.logfile import open_log
 from vxnet.daemon.netns import netns
 from vxnet.datapath.checks import check
-from vxnet.datapath.kernel import require_root
+from vxnet.datapath.kernel import is_root, require_root
 from vxnet.errors import ControlError, HostError, VxnetError
 from vxnet.sources import hostfile
 
@@ -32,13 +33,15 @@ def up(
     run_dir: RunDir = RUN_DIR,
 ) -> None:
     """Start this host, or bring it to this file. Returns when it forwards."""
-    require_root()
+    if not is_running(run_dir):  # who may talk to the daemon needs nothing else
+        require_root()
     desired = hostfile.load(host_file)
-    try:
-        check(desired, run_dir)
-    except HostError as error:
-        message = f"{host_file}: {error}"
-        raise HostError(message) from error
+    if is_root():
+        try:
+            check(desired, run_dir)
+        except HostError as error:
+            message = f"{host_file}: {error}"
+            raise HostError(message) from error
     with alone(run_dir):
         _bring(desired, run_dir)
 
@@ -59,7 +62,7 @@ def _start(run_dir: Path) -> subprocess.Popen[bytes]:
     """Start vxnetd in the background and wait until it answers. ControlError with its last words if it does not."""
     run_dir = run_dir.resolve()  # the daemon's working directory is another one
     log = run_dir / LOG
-    with log.open("ab") as output:
+    with open_log(run_dir) as output:
         begin = output.tell()
         daemon = subprocess.Popen(
             [sys.executable, "-m", "vxnet.daemon.main", "--run-dir", str(run_dir)],

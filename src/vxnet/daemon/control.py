@@ -11,7 +11,7 @@ Done, Running, Details, Ports or Failed:
     LookUp(port) -> Details(...)                  of an agent: what a machine has to know to be this port
     ListPorts()  -> Ports(...)                    of an agent: the same of each port bound to this host
 
-The socket's mode is 0600: whoever may talk to it may change the network.
+The socket's mode is 0660, its group the run directory's (rundir.py): whoever may talk to it may change the network.
 """
 
 from __future__ import annotations
@@ -218,6 +218,9 @@ def ask(run_dir: Path, request: Request, progress: Callable[[Step], None] = lamb
         except (FileNotFoundError, ConnectionRefusedError) as error:
             message = f"vxnetd of {run_dir} does not run: {error.strerror}"
             raise NotRunningError(message) from error
+        except PermissionError as error:
+            message = f"{run_dir} is not for this user; try again with sudo, or let root put you into its group"
+            raise ControlError(message) from error
         except OSError as error:
             message = f"vxnetd of {run_dir} does not answer: {error.strerror}"
             raise ControlError(message) from error

@@ -50,7 +50,7 @@ async def control_socket(
 
     path = socket_path(run_dir)
     path.unlink(missing_ok=True)
-    old_mask = os.umask(0o177)
+    old_mask = os.umask(0o117)
     try:
         server = await asyncio.start_unix_server(serve, path, limit=_MAX_REQUEST)
     finally:

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeping the daemon's log small: what `vxnet up` gives it to write to would only grow."""
+"""The log of a daemon in the background: for those who may talk to it, and kept small, as it would only grow."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import os
+from typing import IO, TYPE_CHECKING, Final
+
+from vxnet.daemon.control import LOG
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MOST: Final = 1 << 20
 """Bytes. A log that has become longer is cut to the last half of this."""
+
+
+def open_log(run_dir: Path) -> IO[bytes]:
+    """Open the log of a run directory for appending; nobody but its user and group can read a new one."""
+    return open(run_dir / LOG, "ab", opener=lambda path, flags: os.open(path, flags, 0o640))
 
 
 def trim(path: Path) -> None:

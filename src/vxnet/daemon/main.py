@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
-from vxnet.daemon import privileges
+from vxnet.daemon import privileges, rundir
 from vxnet.daemon.server import Server
 from vxnet.datapath.kernel import require_root
 from vxnet.errors import VxnetError
@@ -28,7 +28,8 @@ def vxnetd(
     try:
         require_root()
         desired = hostfile.load(host_file) if host_file else None
-        privileges.keep_few()
+        rundir.make(run_dir)
+        privileges.keep(privileges.NETWORK)
         # Made outside the loop: adopting what is there asks netlink, which must not be inside one.
         server = Server(run_dir)
         asyncio.run(server.run(desired))

@@ -1,68 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a daemon may do: a few capabilities of root's, and no way to get more (capabilities(7)).
+"""What a process of ours may do once it runs: what it needs, and never more again (capabilities(7)).
 
-    all of root's  --keep_few()-->  NET_ADMIN          devices, addresses, routes, filters, tcx
-                                    BPF, PERFMON       loading programs and maps, reading the kernel's memory in them
-                                    SYS_ADMIN          finding programs and maps by their ids, which is how those that
-                                                       an earlier daemon left are found: nothing is pinned
-                                    SYS_RESOURCE       maps count as locked memory before Linux 5.11
-                                    NET_BIND_SERVICE   is a UDP port below 1024 free?
+    bounding set   \
+    ambient set     +-- only what is kept: nobody who takes the process over, and nothing it starts, can get more
+    permitted, effective
+    no_new_privs    no program that is started gains anything, setuid or not
 
-It can override no file's mode any more, kill nobody, and load no module; and what it might start gets no rights back
-(no_new_privs). Once given up they are gone: a daemon is started anew to have them.
+A daemon stays root by its user id: files of root are its own. Without CAP_DAC_OVERRIDE, files of others are not.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-from typing import Final
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from vxnet.errors import HostError
 
-DAC_OVERRIDE, NET_BIND_SERVICE, NET_ADMIN, SYS_ADMIN, SYS_RESOURCE, PERFMON, BPF = 1, 10, 12, 21, 24, 38, 39
-"""linux/capability.h"""
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
-KEPT: Final = frozenset({NET_BIND_SERVICE, NET_ADMIN, SYS_ADMIN, SYS_RESOURCE, PERFMON, BPF})
 
-_LAST = 63
-_PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 23, 24, 38
+class Capability(IntEnum):
+    """Those that are spoken of here, by their numbers (linux/capability.h)."""
+
+    DAC_OVERRIDE = 1
+    SETPCAP = 8
+    NET_ADMIN = 12
+    SYS_ADMIN = 21
+
+
+NETWORK: Final = frozenset({Capability.NET_ADMIN, Capability.SYS_ADMIN})
+"""What keeping a host's network takes.
+
+NET_ADMIN: netlink, attaching programs, /proc/sys/net. SYS_ADMIN: taking over by their ids the programs and maps that an
+earlier daemon left, as nothing is pinned (BPF_PROG_GET_FD_BY_ID, bpf(2)); BPF and PERFMON, which loading takes, are
+part of it.
+"""
+
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _VERSION_3 = 0x20080522
+_LAST = Path("/proc/sys/kernel/cap_last_cap")
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Header(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
-class _Set(ctypes.Structure):
-    """32 capabilities; two of these are all."""
-
+class _Half(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
-def keep_few(*more: int) -> None:
-    """Give up every capability of this thread but `KEPT` and ``more``, for itself and what it starts, threads included.
+_Sets = _Half * 2
 
-    Those to be kept that it has not are no error here: what needs them says so. HostError if the kernel refuses.
+
+def keep(kept: Collection[Capability]) -> None:
+    """Give up every capability but these, for good; of these, those that the process has.
+
+    Capabilities are a thread's own: to be called before there are others. HostError if the kernel refuses.
     """
-    kept = KEPT | set(more)
-    libc = ctypes.CDLL(None, use_errno=True)
-    for capability in range(_LAST + 1):
-        if capability not in kept and libc.prctl(_PR_CAPBSET_READ, capability, 0, 0, 0) == 1:
-            _ask(libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0))
-    header, sets = _Header(_VERSION_3, 0), (_Set * 2)()
-    _ask(libc.capget(ctypes.byref(header), sets))
-    for number, half in enumerate(sets):
-        mask = sum(1 << capability % 32 for capability in kept if capability // 32 == number)
-        half.permitted &= mask
-        half.effective = half.permitted
-        half.inheritable = 0
-    _ask(libc.capset(ctypes.byref(header), sets))
-    _ask(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    effective = _effective()
+    if effective >> Capability.SETPCAP & 1:
+        # Who started us without it has chosen the bounding set; with no_new_privs nothing comes out of it any more.
+        for number in range(int(_LAST.read_text(encoding="ascii")) + 1):
+            if number not in kept and _prctl(_PR_CAPBSET_READ, number):
+                _prctl(_PR_CAPBSET_DROP, number)
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _set(effective & sum(1 << number for number in kept))
 
 
-def _ask(answer: int) -> None:
-    if answer:
-        error = ctypes.get_errno()
-        message = f"giving up capabilities: {os.strerror(error)}"
+def _effective() -> int:
+    sets = _Sets()
+    _done(_libc.capget(ctypes.byref(_Header(_VERSION_3, 0)), ctypes.byref(sets)))
+    return int(sets[0].effective | sets[1].effective << 32)
+
+
+def _set(mask: int) -> None:
+    """Make this the permitted and effective set; nothing is inheritable."""
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    sets = _Sets(_Half(low, low, 0), _Half(high, high, 0))
+    _done(_libc.capset(ctypes.byref(_Header(_VERSION_3, 0)), ctypes.byref(sets)))
+
+
+def _prctl(option: int, argument: int) -> int:
+    words = map(ctypes.c_ulong, (argument, 0, 0, 0))
+    return _done(_libc.prctl(option, *words))
+
+
+def _done(code: int) -> int:
+    if code < 0:
+        message = f"the capabilities cannot be given up: {os.strerror(ctypes.get_errno())}"
         raise HostError(message)
+    return code

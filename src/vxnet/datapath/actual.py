@@ -129,7 +129,7 @@ class _Reader:
         underlay = self._present.by_index[value.underlay]
         if fault := self._overlay_fault(value):
             return fault
-        if not is_attached(underlay.index, UNDERLAY, self._maps.instance):
+        if underlay.ethernet and not is_attached(underlay.index, UNDERLAY, self._maps.instance):
             return f"no program on {underlay.name}"
         if value.mtu != underlay.mtu:
             return f"the MTU of {underlay.name} is {underlay.mtu}, no longer {value.mtu}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import bridges, listening, neighbours, ports, segments, static, tunnels, vtep
+from vxnet.datapath import bridges, leftovers, listening, neighbours, ports, segments, static, tunnels, vtep
 from vxnet.datapath import devices as net
 from vxnet.datapath.kernel import find, require_root
 from vxnet.datapath.orphans import remove_orphans
@@ -32,11 +32,16 @@ class Datapath:
     """The switch in the kernel, to be changed. One at a time for each run directory."""
 
     def __init__(self, run_dir: Path) -> None:
-        """Take over what is there. HostError without root, or if another version's layout is there."""
+        """Take over what is there, without what a killed daemon left half done.
+
+        HostError without root, or if another version's layout is there.
+        """
         require_root()
         self._run_dir = run_dir
         found = find(run_dir)
         self._parts = Parts(run_dir, found) if found else None
+        if self._parts:
+            leftovers.clear(self._parts)
         self._present: Devices | None = None
         self._from_others = self._recount = False
 

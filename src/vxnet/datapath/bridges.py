@@ -18,7 +18,7 @@ def add(parts: Parts, bridge: Bridge) -> None:
     slots = parts.slots
     slot = slots.domain_of(bridge.name)
     old = slots.domains[slot] if slot else Domain()
-    slots.put_domain(
+    slot = slots.put_domain(
         slot,
         Domain(
             ageing=bridge.ageing * 10**9,
@@ -30,6 +30,7 @@ def add(parts: Parts, bridge: Bridge) -> None:
             name=bridge.name.encode(),
         ),
     )
+    flooding.rewrite(parts.maps, slots, slot)
 
 
 def remove(parts: Parts, bridge: Bridge) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vxnet.datapath import attach
 from vxnet.datapath.devices import devices
 from vxnet.datapath.kernel import ACCESS, UNDERLAY, alias, owner_of
+from vxnet.datapath.unfinished import is_unfinished
 from vxnet.errors import HostError
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def unusable_ports(desired: HostState, run_dir: Path) -> dict[Port, str]:
 def underlay_of(vtep: Vtep, present: Devices, run_dir: Path) -> Device:
     """Return the device that holds the VTEP's address. HostError if there is none, or it cannot carry VXLAN."""
     device = _holder("vtep.local", vtep.local, present)
-    if not device.ethernet:
-        message = f"vtep.local: {vtep.local} is on {device.name}, which is not an Ethernet device"
+    if device.loopback:
+        message = f"vtep.local: {vtep.local} is on {device.name}, which leads to no other host"
         raise HostError(message)
     if not device.up:
         message = f"vtep.local: {vtep.local} is on {device.name}, which is down; `ip link set {device.name} up`"
@@ -75,7 +76,7 @@ def refuse_taken_port(dstport: int, field: str, present: Devices, run_dir: Path)
     """HostError that begins with ``field`` if a VXLAN device or a socket of somebody else has this UDP port."""
     for device in present.by_index.values():
         if device.kind == "vxlan" and device.vxlan_port == dstport:
-            if device.alias == alias(run_dir):
+            if device.alias == alias(run_dir) or is_unfinished(run_dir, device):
                 return
             owner = f" of {device.alias}" if device.alias.startswith("vxnet ") else ""
             message = (
@@ -94,7 +95,8 @@ def refuse_taken_port(dstport: int, field: str, present: Devices, run_dir: Path)
                     f"`ss -ulpn sport = {dstport}` names it; end it or choose another dstport"
                 )
                 raise HostError(message) from error
-            if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
+            # EACCES: below 1024, and this process may not try (daemon/privileges.py); the device's coming up will tell.
+            if error.errno not in {errno.EACCES, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
                 raise
 
 

@@ -69,6 +69,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     ethernet: bool
+    loopback: bool
     up: bool
     carrier: bool
     mtu: int
@@ -174,6 +175,7 @@ def _device(reply: bytes) -> Device:
         name=values[_IFLA_IFNAME].rstrip(b"\0").decode(),
         kind=kind,
         ethernet=kind_of_hardware == _ARPHRD_ETHER and not flags & _IFF_LOOPBACK,
+        loopback=bool(flags & _IFF_LOOPBACK),
         up=bool(flags & _IFF_UP),
         carrier=bool(flags & _IFF_LOWER_UP),
         mtu=_number(values.get(_IFLA_MTU)),
@@ -190,9 +192,10 @@ def _number(value: bytes | None) -> int:
     return int.from_bytes(value or b"", sys.byteorder)
 
 
-def set_alias(index: int, alias: str) -> None:
-    """Give a device its alias, which `ip link` shows."""
-    _set(index, "naming the device", attribute(_IFLA_IFALIAS, alias.encode()))
+def set_name(index: int, name: str, what: str, alias: str = "") -> None:
+    """Give a device that is down its name and alias, which `ip link` shows: nobody sees the one without the other."""
+    words = attribute(_IFLA_IFNAME, name.encode())
+    _set(index, what, words + (attribute(_IFLA_IFALIAS, alias.encode()) if alias else b""))
 
 
 def come_out(index: int, name: str, alias: str) -> None:
@@ -227,14 +230,14 @@ def create_veth(name: str, peer: str, *, peer_mtu: int) -> None:
     data = attribute(_VETH_PEER, other)
     info = attribute(_INFO_KIND, b"veth") + attribute(_INFO_DATA | NESTED, data)
     body = _link(0) + attribute(_IFLA_IFNAME, name.encode()) + attribute(_IFLA_LINKINFO | NESTED, info)
-    _do(_RTM_NEWLINK, body, f"creating device {name}", NLM_F_CREATE | NLM_F_EXCL)
+    _do(_RTM_NEWLINK, body, "creating a veth", NLM_F_CREATE | NLM_F_EXCL)
 
 
 def create_bridge(name: str) -> None:
     """Make a Linux bridge, down."""
     info = attribute(_INFO_KIND, b"bridge")
     body = _link(0) + attribute(_IFLA_IFNAME, name.encode()) + attribute(_IFLA_LINKINFO | NESTED, info)
-    _do(_RTM_NEWLINK, body, f"creating bridge {name}", NLM_F_CREATE | NLM_F_EXCL)
+    _do(_RTM_NEWLINK, body, "creating a bridge", NLM_F_CREATE | NLM_F_EXCL)
 
 
 def set_master(index: int, master: int) -> None:

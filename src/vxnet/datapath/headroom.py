@@ -23,6 +23,7 @@ from vxnet.datapath import devices as net
 from vxnet.datapath.attach import is_attached
 from vxnet.datapath.kernel import ACCESS, alias
 from vxnet.datapath.layout import MEMBER_INTERNAL, MEMBER_PORT
+from vxnet.datapath.unfinished import finish, unfinished
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
@@ -47,12 +48,9 @@ def need(parts: Parts, overlay: Device) -> None:
     bridge = _bridge(parts.run_dir, net.devices())
     if bridge is None:
         name = f"{overlay.name}br"
-        net.create_bridge(name)
-        bridge = net.named(name)
-        if bridge is None:
-            message = f"{name}: was deleted by somebody else while it was being made"
-            raise KernelError(message)
-        net.set_alias(bridge.index, alias(parts.run_dir))
+        with unfinished(parts.run_dir) as (made, _):
+            net.create_bridge(made)
+            bridge = finish(parts.run_dir, made, name, "bridge")
     net.set_master(overlay.index, bridge.index)
     for member in parts.slots.members.values():
         may_be = member.kind == MEMBER_PORT and not member.flags & MEMBER_INTERNAL

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from vxnet.datapath import devices as net
 from vxnet.datapath.kernel import alias
-from vxnet.errors import HostError, KernelError
+from vxnet.datapath.unfinished import finish, finish_end, unfinished
+from vxnet.errors import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,12 +43,10 @@ def make(run_dir: Path, port: Port) -> Device:
         if net.named(port.device):
             message = f"device {port.device} exists already and is none of vxnet's; an internal port makes its own"
             raise HostError(message)
-        net.create_veth(port.device, inner_name(port.device), peer_mtu=_LARGEST_MTU)
-        inner = net.named(inner_name(port.device))
-        if inner is None:
-            message = f"{port.device}: was deleted by somebody else while it was being made"
-            raise KernelError(message)
-        net.set_alias(inner.index, alias(run_dir))
+        with unfinished(run_dir) as (outer, made):
+            net.create_veth(outer, made, peer_mtu=_LARGEST_MTU)
+            finish_end(outer, port.device, "device")
+            inner = finish(run_dir, made, inner_name(port.device), "device")
         net.set_sysctl(f"ipv6/conf/{inner.name}/disable_ipv6", "1")
         net.set_up(inner.index)
     elif inner.alias != alias(run_dir):

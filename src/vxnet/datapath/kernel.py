@@ -119,8 +119,13 @@ def load(reuse: Maps | None = None) -> libbpf.Loaded:
     return loaded
 
 
+def is_root() -> bool:
+    """Tell whether this process is root's."""
+    return os.geteuid() == 0
+
+
 def require_root() -> None:
     """HostError unless this process may change the network."""
-    if os.geteuid():
+    if not is_root():
         message = "vxnet needs root: it changes network devices and loads eBPF programs; try again with sudo"
         raise HostError(message)

@@ -64,7 +64,8 @@ def _attach(parts: Parts, wanted: set[int], before: set[int]) -> None:
 
 def leave(parts: Parts, ifindex: int) -> None:
     """Take the program off a device that no tunnel's packets arrive at any more."""
-    used = any(m.kind == MEMBER_TUNNEL and m.ifindex == ifindex for m in parts.slots.members.values())
+    members = parts.slots.members.values()
+    used = ifindex == parts.vtep.underlay or any(m.kind == MEMBER_TUNNEL and m.ifindex == ifindex for m in members)
     if not used and is_attached(ifindex, UNDERLAY, parts.maps.instance):
         detach(ifindex, parts.maps.instance)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import attach, routes
+from vxnet.datapath import attach, routes, unfinished
 from vxnet.datapath import devices as net
 from vxnet.datapath.kernel import ACCESS, UNDERLAY, alias, owner_of
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def remove_orphans(run_dir: Path) -> None:
     """Take away what this network namespace has of ``run_dir``, and routes to groups of VTEPs that are no more."""
+    unfinished.clear(run_dir)
     for device in net.devices().by_index.values():
         if device.alias == alias(run_dir):
             net.delete(device.index)

@@ -11,6 +11,7 @@ from vxnet.datapath import dropped, headroom, vxlandev
 from vxnet.datapath.attach import attach
 from vxnet.datapath.kernel import OVERLAY, alias, overlay_name
 from vxnet.datapath.layout import LISTENING, MEMBER_TUNNEL, Address, VtepValue
+from vxnet.datapath.unfinished import finish, unfinished
 from vxnet.errors import HostError, KernelError
 
 if TYPE_CHECKING:
@@ -30,12 +31,9 @@ def make(run_dir: Path, dstport: int, field: str, underlay: Device | None = None
     name = overlay_name(dstport)
     device = net.named(name)
     if device is None or device.alias != alias(run_dir):
-        vxlandev.create(name, dstport=dstport, filtered_for=underlay.index if underlay else None)
-        device = net.named(name)
-        if device is None:
-            message = f"{name}: was deleted by somebody else while it was being made"
-            raise KernelError(message)
-        net.set_alias(device.index, alias(run_dir))
+        with unfinished(run_dir) as (made, _):
+            vxlandev.create(made, dstport=dstport, filtered_for=underlay.index if underlay else None)
+            device = finish(run_dir, made, name, "VXLAN device")
     net.set_sysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
     try:
         net.set_up(device.index)

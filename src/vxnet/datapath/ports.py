@@ -40,9 +40,6 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     if not device.up and not slots.domains[domain].flags & DOMAIN_BRIDGE:
         net.set_up(device.index)
         device = net.device(device.index) or device
-    if device.filters_macs:
-        # The VMs behind it have MACs of their own.
-        net.set_promiscuous(device.index, on=True)
     if port.mtu and not port.internal and device.mtu != port.mtu:
         net.set_mtu(device.index, port.mtu)
     flags = (MEMBER_PEER if takes_peer(device, slots.domains[domain]) else 0) | (
@@ -57,9 +54,13 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     if port.sources is not None:
         parts.sources.put(slot, port.sources)
     slots.put_member(slot, member)
+    vlans.forget_old(maps, slot, port.vlans)
     if port.sources is None:
         parts.sources.forget(slot)
     maps.ports.put(c_uint32(device.index), c_uint32(slot))
+    if device.filters_macs:
+        # The VMs behind it have MACs of their own. Once there is a member that says whose doing it is.
+        net.set_promiscuous(device.index, on=True)
     try:
         # First the way out: a machine that hears a question before that answers into nothing, and asks for the way to
         # who asked, in vain too, a second later again.

@@ -39,6 +39,11 @@ class Senders:
         for key, _ in self._map.items():  # noqa: PERF102  (a map of the kernel is no dict)
             self._of.setdefault(key.member, set()).add(bytes(key))
 
+    @property
+    def members(self) -> frozenset[int]:
+        """The tunnels that the map has something of."""
+        return frozenset(self._of)
+
     def of(self, member: int) -> tuple[str, ...]:
         """Return who may send to a tunnel that is told so, in order."""
         return tuple(sorted(_prefix(SenderKey.from_buffer_copy(raw)) for raw in self._of.get(member, ())))

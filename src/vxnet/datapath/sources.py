@@ -40,6 +40,11 @@ class Sources:
         for key, verdict in self._map.items():
             self._of.setdefault(key.member, {})[bytes(key)] = verdict.value
 
+    @property
+    def members(self) -> frozenset[int]:
+        """The members that the map has something of."""
+        return frozenset(self._of)
+
     def of(self, member: int) -> tuple[Source, ...]:
         """Return what may leave a member that is secured."""
         there = ((SourceKey.from_buffer_copy(raw), verdict) for raw, verdict in self._of.get(member, {}).items())

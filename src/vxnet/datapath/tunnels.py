@@ -51,6 +51,7 @@ def add(parts: Parts, tunnel: Tunnel) -> None:
     slot = slot or slots.reserve_member()
     vlans.put(maps, slot, tunnel.vlans)
     slots.put_member(slot, member)
+    vlans.forget_old(maps, slot, tunnel.vlans)
     flooding.rewrite(maps, slots, domain)
     maps.arrivals.put(key, c_uint32(slot))
     if old and bytes(arrival(old)) != bytes(key):

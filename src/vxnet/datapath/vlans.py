@@ -44,6 +44,12 @@ def put(maps: Maps, slot: int, vlans: Vlans) -> None:
         maps.trunks.put(c_uint32(slot), VlanSet.of(vlans.trunks))
 
 
+def forget_old(maps: Maps, slot: int, vlans: Vlans) -> None:
+    """Take away those of a trunk that is none any more, after the member says so."""
+    if not vlans.trunks:
+        forget(maps, slot)
+
+
 def forget(maps: Maps, slot: int) -> None:
     """Take them away, after the member."""
     maps.trunks.remove(c_uint32(slot))

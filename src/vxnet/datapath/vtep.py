@@ -31,7 +31,9 @@ def add(parts: Parts, vtep: Vtep) -> None:
         refuse_taken_port(vtep.dstport, "vtep.dstport", present, parts.run_dir)
     device = overlay.make(parts.run_dir, vtep.dstport, "vtep.dstport", underlay)
     overlay.put(parts, device, vtep.dstport, vtep, underlay)
-    attach(underlay.index, parts.program(UNDERLAY), parts.maps.instance)
+    if underlay.ethernet:
+        # Packets without an Ethernet header (WireGuard, a TUN) the program cannot read: the VXLAN device takes them.
+        attach(underlay.index, parts.program(UNDERLAY), parts.maps.instance)
 
 
 def remove(parts: Parts) -> None:

@@ -93,7 +93,7 @@ def create(name: str, *, dstport: int, filtered_for: int | None) -> None:
         + attribute(_IFLA_IFNAME, name.encode() + b"\0")
         + attribute(_IFLA_LINKINFO | NESTED, info)
     )
-    for _ in talk(_RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body, f"creating VXLAN device {name}", _CURES):
+    for _ in talk(_RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body, "creating a VXLAN device", _CURES):
         pass
 
 

@@ -8,7 +8,6 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from vxnet.cluster.opened import give
 from vxnet.store.base import StoreError
 
 if TYPE_CHECKING:
@@ -27,9 +26,11 @@ def held(file: Path, holder: str) -> Iterator[None]:
         fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         what = (error.strerror or str(error)).lower()
-        raise StoreError(f"{path}: {what}; is there its folder, and may this user write there?") from None
+        cure = "is there its folder, and may this user write there?"
+        if isinstance(error, PermissionError) and os.geteuid() == 0:
+            cure = "a server has no rights over others' files, not even root's: run it as the user whose folder that is"
+        raise StoreError(f"{path}: {what}; {cure}") from None
     try:
-        give(file.parent, path)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from vxnet.cluster.secrets import without_password
 from vxnet.model import VNI_MAX, VNI_MIN
 from vxnet.server.settings import Settings
 from vxnet.sources.tomlfile import FaultError, quoted
 
 _HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>\d{1,5})", re.ASCII)
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
-_URL = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?")
+_URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
 
 
 class Address(NamedTuple):
@@ -80,5 +81,8 @@ def _range(text: str, field: str) -> tuple[int, int]:
 def public_url(text: str, field: str) -> str:
     """Return the URL, without a slash at its end. FaultError names the field."""
     if not _URL.fullmatch(text):
-        raise FaultError(f"{quoted(text)} is no URL; write, for example, https://network.example.org:9696", field)
+        raise FaultError(
+            f"{quoted(without_password(text))} is no URL; write, for example, https://network.example.org:9696",
+            field,
+        )
     return text.rstrip("/")

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vxnet.cluster.secrets import without_password
 from vxnet.errors import ConfigError
 from vxnet.store.etcd import EtcdStore
 from vxnet.store.sqlite import SqliteStore
@@ -31,7 +32,7 @@ async def open_store(url: str) -> Store:
         case "sqlite" if place.startswith("/") and not place.endswith("/"):
             return await SqliteStore.open(Path(place))
         case _:
-            raise ConfigError(f"store: {url!r} is not {FORMS}")
+            raise ConfigError(f"store: {without_password(url)!r} is not {FORMS}")
 
 
 def _members(place: str) -> list[str]:

@@ -11,13 +11,11 @@ import secrets
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from vxnet.daemon.control import LOG
+from vxnet.daemon import rundir
+from vxnet.daemon.logfile import open_log
 from vxnet.errors import ControlError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _LOOK = 0.1
 """Seconds between looks at whether the daemon is still there."""
@@ -26,11 +24,10 @@ _LOOK = 0.1
 def start(remote: str, run_dir: Path) -> None:
     """Start the daemon and wait until it serves. ControlError with its last words if it ends instead."""
     run_dir = run_dir.resolve()  # the daemon's working directory is another one
-    run_dir.mkdir(parents=True, exist_ok=True)
+    rundir.make(run_dir)
     address = f"vxnet-detach-{secrets.token_hex(8)}"
     words = [sys.executable, "-m", "vxnet.cli.main", "ovs-vswitchd", "--db", remote, "--run-dir", str(run_dir)]
-    log = run_dir / LOG
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, log.open("ab") as output:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, open_log(run_dir) as output:
         channel.bind(f"\0{address}")
         channel.settimeout(_LOOK)
         begin = output.tell()
@@ -48,7 +45,7 @@ def start(remote: str, run_dir: Path) -> None:
                 if state.startswith("STATUS="):
                     sys.stderr.write(f"{state.removeprefix('STATUS=')}\n")
                 if daemon.poll() is not None:
-                    raise ControlError(_last_words(log, begin))
+                    raise ControlError(_last_words(Path(output.name), begin))
         except KeyboardInterrupt:
             daemon.terminate()
             raise

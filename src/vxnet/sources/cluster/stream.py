@@ -153,6 +153,8 @@ class Servers:
                 token = self._token_file.read_text("ascii").partition("\n")[0].strip()
             except (OSError, UnicodeDecodeError) as error:
                 why = error.strerror if isinstance(error, OSError) else "holds no token"
+                if isinstance(error, PermissionError):  # daemon/privileges.py
+                    why = f"{why}; the agent reads what is root's own: `chown root: {self._token_file}`"
                 raise ConfigError(f"--token-file {self._token_file}: {why}") from error
             if not token.isprintable() or not token:
                 raise ConfigError(

@@ -20,7 +20,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.killed import inventory, run
-from tests.support.labs import H1, H1_6, H2, H2_6, two_hosts
+from tests.support.labs import H1, H1_6, H2, H2_6
 from tests.support.running import GROUP, Host, gone
 from tests.support.stream import Stream
 from vxnet.daemon.keeper import Keeper
@@ -158,9 +158,8 @@ class World:
     """The lab drawn above; h2 takes part in green alone."""
 
     def __init__(self, lab: Lab, folder: Path) -> None:
-        h1, h2 = two_hosts(lab)
-        for node, address in ((h1, H1_6), (h2, H2_6)):
-            node.ip(f"address add {address}/64 dev eth0 nodad")
+        h1, h2 = lab.host("h1", [f"{H1}/24", f"{H1_6}/64"]), lab.host("h2", [f"{H2}/24", f"{H2_6}/64"])
+        lab.link(h1, h2)
         self.h1, self.h2 = Host(h1, folder), Host(h2, folder)
         self.g = lab.vm("g", on=h1, address="10.0.1.1/24")
         self.k = lab.vm("k", on=h2, address="10.0.1.2/24")
@@ -171,7 +170,7 @@ class World:
         self.two = replace(
             GREEN,
             vtep=Vtep(local=H2),
-            segments=(replace(GREEN.segments[0], remotes=(H1,)),),
+            segments=(replace(GREEN.segments[0], remotes=(H1,), senders=(f"{H1}/32",)),),
             ports=(Port(device="tap-k", segment="green"),),
         )
 

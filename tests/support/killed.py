@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.support.running import Host
+    from vxnet.model import IPAddress
 
 _WRITES = ("map_update", "map_delete", "tcx_attach", "tcx_detach", "clsact_attach", "clsact_detach")
 _RTM_GET = 2
@@ -76,7 +77,8 @@ class _Calls:
             module.talk = self._counted_talk  # type: ignore[attr-defined]
         for name in _WRITES:
             setattr(libbpf, name, self._counted(getattr(libbpf, name)))
-        net.netlink = routes.netlink = self._counted_netlink
+        for module in (net, routes):
+            module.netlink = self._counted_netlink  # type: ignore[attr-defined]
         net.set_sysctl = self._counted(net.set_sysctl)
 
     def _step(self) -> None:
@@ -129,11 +131,16 @@ def inventory(host: Host) -> dict[str, object]:
         "clsacts": sorted(
             line.split()[4] for line in host.node.run("tc qdisc show").stdout.splitlines() if "clsact" in line
         ),
-        "routes": sorted(host.routes()),
-        "groups": host.groups(),
+        "routes": set(host.routes()),
+        "groups": _groups(host),
         "VNIs": host.vnis(),
         "map elements": _elements(host),
     }
+
+
+def _groups(host: Host) -> frozenset[IPAddress]:
+    with host.node.enter():
+        return routes.joined_groups(net.devices().by_name["eth0"].index)
 
 
 def _programs(host: Host) -> Counter[tuple[str, str]]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from vxnet.lab.cloud import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vxnet.lab.apiserver import ApiServer
     from vxnet.lab.cloud import Cloud
     from vxnet.lab.ping import Ping
 
@@ -52,9 +54,9 @@ def knows(cloud: Cloud, host: str, port: str, timeout: float = PATIENCE) -> None
     cloud.wait(lambda: port in cloud.hosts[host].vxnet("port", "list").stdout, f"{host} to know {port}", timeout)
 
 
-def statuses(cloud: Cloud) -> dict[str, str]:
-    """Return the status of the ports of the two machines, by their names."""
-    ports = cloud.get("/v2.0/ports")["ports"]
+def statuses(cloud: Cloud, at: ApiServer | None = None) -> dict[str, str]:
+    """Return the status of the ports of the two machines, by their names, as one of the servers says."""
+    ports = cloud.get("/v2.0/ports", at=at)["ports"]
     return {port["name"]: port["status"] for port in ports if port["name"] in {"at-h1", "at-h2"}}
 
 
@@ -67,7 +69,9 @@ def port_of(cloud: Cloud, host: str) -> str:
 def all_agree(cloud: Cloud, hosts: int = 2) -> None:
     """Wait for the agents, from whatever was wrong, and then for nobody: no difference is left."""
     cloud.wait(lambda: len(cloud.listening()) == hosts, "the agents to listen", BACK)
-    cloud.wait(lambda: statuses(cloud) == ACTIVE, "both ports to be ACTIVE", BACK)
+    cloud.wait(
+        lambda: all(statuses(cloud, server) == ACTIVE for server in cloud.servers), "both ports to be ACTIVE", BACK
+    )
     said = cloud.check()
     assert "all hold the same" in said
     assert f"{hosts} hosts" in said
@@ -98,12 +102,21 @@ def unbroken(cloud: Cloud) -> Iterator[None]:
 def steady(cloud: Cloud) -> Iterator[None]:
     """Ask for the ports' status all the time: they are ACTIVE at every moment."""
     over = threading.Event()
-    seen: list[dict[str, str]] = []
+    began = time.monotonic()
+    seen = 0
+    down: list[str] = []
 
     def look() -> None:
+        nonlocal seen
         while not over.wait(0.1):
             with suppress(httpx.TransportError):  # a server was killed
-                seen.append(statuses(cloud))
+                found = statuses(cloud)
+                seen += 1
+                if found != ACTIVE:
+                    agents = [
+                        (each["host"], each["heartbeat_timestamp"]) for each in cloud.get("/v2.0/agents")["agents"]
+                    ]
+                    down.append(f"{time.monotonic() - began:.1f} s: {found}, heartbeats {agents}")
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -113,5 +126,4 @@ def steady(cloud: Cloud) -> Iterator[None]:
         over.set()
         thread.join()
     assert seen
-    down = sum(each != ACTIVE for each in seen)
-    assert down == 0, f"{down} of {len(seen)} times one was not"
+    assert not down, f"{len(down)} of {seen} times one was not, the first after {down[0]}"

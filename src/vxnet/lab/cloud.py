@@ -231,9 +231,9 @@ class Cloud:
         with self.control.enter():
             return httpx.request(method, url, json=body, auth=(user, PASSWORD), timeout=PATIENCE, trust_env=False)
 
-    def get(self, path: str, user: str = "admin") -> Any:  # noqa: ANN401  (JSON)
-        """Return what a GET answers. LabError unless it is fine."""
-        return self._fine(self.ask("GET", path, user=user))
+    def get(self, path: str, user: str = "admin", at: ApiServer | None = None) -> Any:  # noqa: ANN401  (JSON)
+        """Return what a GET answers, at the server or at another one. LabError unless it is fine."""
+        return self._fine(self.ask("GET", path, user=user, at=at))
 
     def post(self, path: str, body: object, user: str = "admin") -> Any:  # noqa: ANN401  (JSON)
         """Return what a POST answers. LabError unless it is fine."""

@@ -43,7 +43,11 @@ class Beats:
         self._liveness.hear(host)
 
     async def run(self) -> None:
-        """Write until cancelled. What cannot be written now is written the next time."""
+        """Write until cancelled. What cannot be written now is written as soon as the store is back.
+
+        Other servers know of these agents by that alone: when it waited for the next interval as well, and this server
+        then hung, they would take the agents for dead before these have come to them.
+        """
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL):
@@ -62,6 +66,7 @@ class Beats:
                 self._heard |= set(hosts)
                 log.warning("heartbeats are not written: %s", error)
                 await asyncio.sleep(1)
+                self._urgent.set()
 
 
 def _beat(hosts: list[str], replica: Replica) -> Decision[None]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import socket
 import subprocess
@@ -48,14 +47,8 @@ def compiled(name: str) -> Path:
 
 
 def load(name: str) -> libbpf.Loaded:
-    """The programs and maps of ``NAME.bpf.c``, new in the kernel; see `close`."""
-    return libbpf.load(str(compiled(name)), {}, {})
-
-
-def close(loaded: libbpf.Loaded) -> None:
-    """Give up our hold on programs and maps: what is attached nowhere is gone."""
-    for descriptor in (*loaded.programs.values(), *loaded.maps.values()):
-        os.close(descriptor)
+    """The programs and maps of ``NAME.bpf.c``, new in the kernel; see `libbpf.close`."""
+    return libbpf.load(str(compiled(name)), {}, {}, {})
 
 
 def attach(node: Node, device: str, loaded: libbpf.Loaded, program: str) -> None:

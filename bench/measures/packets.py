@@ -70,7 +70,7 @@ def flowing(bed: Bed) -> Iterator[int]:
             generator.check()
     finally:
         bpf.detach(bed.b, "eth0", loaded)
-        bpf.close(loaded)
+        libbpf.close(loaded)
 
 
 def _count(counter: int) -> int:

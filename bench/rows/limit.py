@@ -36,5 +36,5 @@ def running(bed: Bed) -> Iterator[None]:
             libbpf.map_update(loaded.maps["devices"], c_uint32(key), c_uint32(bpf.index_of(host, device)))
         bpf.attach(host, vm.device, loaded, "access")
         bpf.attach(host, "eth0", loaded, "underlay")
-        bpf.close(loaded)
+        libbpf.close(loaded)
     yield

@@ -5,6 +5,7 @@
       + ConfigError            a host or topology file says something that cannot be: names file, field and value
       + HostError              the machine is not as the file needs it: a device, an address, a privilege, a tool
       + KernelError            the kernel refused an operation: names the operation and the errno
+          + MapFullError       a map has no room for another element: names the map
       + ControlError           the daemon could not be reached, or answered with an error
       + LabError               a lab could not be built, or a command in it failed
 
@@ -28,6 +29,15 @@ class HostError(VxnetError):
 
 class KernelError(VxnetError):
     """The kernel refused an operation."""
+
+
+class MapFullError(KernelError):
+    """An eBPF map has no room for another element; ``name`` is the map's."""
+
+    def __init__(self, name: str, elements: int) -> None:
+        """``elements`` are what it can hold."""
+        super().__init__(f"eBPF map {name} is full: it holds {elements} elements")
+        self.name = name
 
 
 class ControlError(VxnetError):

@@ -100,7 +100,7 @@ def stranger(node: Node, device: str) -> Iterator[int]:
         yield libbpf.program(loaded.programs["sink"]).id
         bpf.detach(node, device, loaded)
     finally:
-        bpf.close(loaded)
+        libbpf.close(loaded)
 
 
 def attached(node: Node, device: str) -> list[attach.Attached]:

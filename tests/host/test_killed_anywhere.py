@@ -142,6 +142,9 @@ BRIDGES_CHANGED = with_green(
 )
 MOVED = replace(SEGMENTS, vtep=Vtep(local=H1, local6=H1_6, dstport=8490))
 
+MANY = with_green(HostState(segments=tuple(Segment(name=f"s{n}", vni=1000 + n) for n in range(1100))))
+"""More than the maps hold at first: they grow (datapath/room.py)."""
+
 PLANS = {
     "segments come": (GREEN, SEGMENTS),
     "segments change": (SEGMENTS, CHANGED),
@@ -151,6 +154,7 @@ PLANS = {
     "bridges go": (BRIDGES, GREEN),
     "bridges for segments": (SEGMENTS, BRIDGES),
     "another VTEP": (SEGMENTS, MOVED),
+    "maps that grow": (GREEN, MANY),
 }
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.support.running import Host
     from vxnet.model import IPAddress
 
-_WRITES = ("map_update", "map_delete", "tcx_attach", "tcx_detach", "clsact_attach", "clsact_detach")
+_WRITES = ("map_update", "map_update_batch", "map_delete", "tcx_attach", "tcx_detach", "clsact_attach", "clsact_detach")
 _RTM_GET = 2
 """The last two bits of an rtnetlink message that only asks (linux/rtnetlink.h: NEW 0, DEL 1, GET 2, SET 3)."""
 

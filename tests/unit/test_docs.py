@@ -10,6 +10,7 @@ import pytest
 
 from vxnet import __version__
 from vxnet.cli.main import COMMANDS
+from vxnet.datapath import room
 from vxnet.drops import DROP_REASONS
 from vxnet.sources import hostfile
 
@@ -136,12 +137,21 @@ def test_rules_are_numbered_one_to_ten() -> None:
 
 def test_limits_are_those_of_the_maps() -> None:
     """The table of limits has the sizes that the maps have; slot 0 of domains and members is never used."""
-    limits = dict(table_under(HOW_IT_WORKS, "## Limits"))
-    assert limits["segments"] == str(define("MAX_DOMAINS") - 1)
-    assert limits["ports and segments together"] == str(define("MAX_MEMBERS") - 1)
-    assert limits["FDB entries, all segments"] == str(define("MAX_FDB"))
-    assert limits["places that have taught a MAC (ports, and remotes in each segment)"] == str(define("MAX_MEMBERS"))
-    assert limits["cached pairs of MACs, for each CPU and direction"] == str(define("FLOW_SLOTS"))
+    limits = {row[0]: tuple(row[1:]) for row in table_under(HOW_IT_WORKS, "## Limits")}
+    for what, name, unused in (
+        ("segments and bridges", "DOMAINS", 1),
+        ("ports, segments, and tunnels of bridges together", "MEMBERS", 1),
+        ("neighbours, all segments", "NEIGHBOURS", 0),
+        ("copies that flood lists ask for", "FLOOD", 0),
+    ):
+        assert limits[what] == (str(define(f"FIRST_{name}") - unused), str(room.MOST - unused))
+    learned = f"{room.MOST}, of which {room.MOST_LEARNED} learned"
+    assert limits["FDB entries, all segments"] == (str(define("FIRST_FDB")), learned)
+    places = limits["places that have taught a MAC (ports, and remotes in each segment)"]
+    assert places == (str(define("FIRST_LEARNED")), str(room.MOST_LEARNED))
+    assert limits["senders, all segments"][0] == str(define("MAX_SENDERS"))
+    assert limits["elements of ports' sources: a MAC, or an address under its MAC"][0] == str(define("MAX_SOURCES"))
+    assert limits["cached pairs of MACs, for each CPU and direction"][0] == str(define("FLOW_SLOTS"))
 
 
 def test_times_of_the_flow_cache_are_those_of_the_programs() -> None:

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vxnet.datapath.actual import DEVICE_DOWN, read
+from vxnet import narrowed
+from vxnet.datapath.actual import DEVICE_DOWN, Reader
 from vxnet.datapath.apply import Datapath
 from vxnet.datapath.checks import check, unusable_ports
 from vxnet.datapath.devices import devices
 from vxnet.errors import VxnetError
 from vxnet.model import DOWN, HostState, Port
-from vxnet.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -42,9 +42,10 @@ class Keeper:
     def __init__(self, run_dir: Path) -> None:
         """Adopt what is in the kernel: it is what was desired last."""
         self._run_dir = run_dir
+        self._reader = Reader(run_dir)
         self._datapath = Datapath(run_dir)
         self._datapath.replace_programs()
-        self._desired = read(run_dir).asked_for()
+        self._desired = self._reader.read().asked_for()
         self._waiting: dict[Port, str] = {}
         self._set_down: dict[str, int] = {}  # the index of each device that somebody has set down, by its name
         self._trouble = ""
@@ -79,7 +80,7 @@ class Keeper:
     def repair(self) -> None:
         """Bring the kernel back to what is desired, as far as the devices that are there allow; say so, once each."""
         try:
-            actual = read(self._run_dir)
+            actual = self._reader.read()
             waiting = self._down(actual) | unusable_ports(self._desired, self._run_dir)
             for port, why in waiting.items():
                 if self._waiting.get(port) != why:
@@ -135,7 +136,7 @@ class Keeper:
             log.info("%s %s %s: %s", change.action, change.kind, change.name, change.reason)
             progress(change)
 
-        if changes := plan(desired, actual or read(self._run_dir)):
+        if changes := narrowed.changes(desired, actual or self._reader.read()):
             self._datapath.apply(changes, tell)
 
 

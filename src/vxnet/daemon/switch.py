@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vxnet.datapath.actual import read
+from vxnet import narrowed
+from vxnet.datapath.actual import Reader
 from vxnet.datapath.apply import Datapath
 from vxnet.errors import VxnetError
-from vxnet.narrowed import narrowed
-from vxnet.plan import Actual, name_of, plan
+from vxnet.plan import Actual, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -33,7 +33,7 @@ class Switch:
     """What is in the kernel, taken over as it is. HostError if another version of vxnet put it there."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
+        self._reader = Reader(run_dir)
         self._datapath = Datapath(run_dir)
         self._datapath.replace_programs()
         self._failures: dict[str, str] = {}
@@ -89,7 +89,7 @@ class Switch:
         changes: tuple[Change, ...] = ()
         self._brought = None
         try:
-            changes = _changes(desired, actual or read(self._run_dir))
+            changes = narrowed.changes(desired, actual or self._reader.read())
             if changes:
                 self._generation += 1
                 self._datapath.apply(changes, tell, failed, present)
@@ -111,14 +111,6 @@ class Switch:
     def touch(self) -> None:
         """Let every cached flow be looked up again: a route or a next hop has changed."""
         self._datapath.touch()
-
-
-def _changes(desired: HostState, actual: Actual) -> tuple[Change, ...]:
-    """Return the plan; where all works that is there, of what differs alone."""
-    if actual.faults:
-        return plan(desired, actual)
-    goal, there = narrowed(desired, actual.state)
-    return plan(goal, Actual(there))
 
 
 def _what_works(desired: HostState, failures: Container[str]) -> HostState | None:

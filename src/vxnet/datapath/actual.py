@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath.attach import is_attached
 from vxnet.datapath.devices import devices
-from vxnet.datapath.flooding import flood_list, through_tunnels
+from vxnet.datapath.flooding import flood_list
 from vxnet.datapath.internal import inner_name
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find, overlay_name
 from vxnet.datapath.layout import (
@@ -33,10 +33,9 @@ from vxnet.datapath.layout import (
     Member,
 )
 from vxnet.datapath.neighbours import neighbours_of
+from vxnet.datapath.parsed import Parsed, digest
 from vxnet.datapath.routes import group_routes, joined_groups
 from vxnet.datapath.segments import arrivals
-from vxnet.datapath.senders import Senders
-from vxnet.datapath.slots import Slots
 from vxnet.datapath.sources import Sources
 from vxnet.datapath.tunnelmember import arrival, header_of, tunnel_of
 from vxnet.datapath.vlans import vlans_of
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.devices import Device, Devices
-    from vxnet.datapath.layout import VtepValue
+    from vxnet.datapath.layout import Place, VtepValue
     from vxnet.datapath.maps import Maps
     from vxnet.model import IPAddress
     from vxnet.plan import Value
@@ -61,30 +60,60 @@ DEVICE_DOWN = "its device is down"
 
 def read(run_dir: Path) -> Actual:
     """Read what the daemon of ``run_dir`` has put into the kernel of this network namespace."""
-    present = devices()
-    maps = find(run_dir, present)
-    if not maps:
-        return Actual()
-    with maps:
-        return _Reader(maps, present).read()
+    return Reader(run_dir).read()
+
+
+class Reader:
+    """Reads it again and again: what has not changed since the last time is not parsed again."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._known: _Known | None = None
+
+    def read(self) -> Actual:
+        """Read what is there now."""
+        present = devices()
+        maps = find(self._run_dir, present)
+        if not maps:
+            self._known = None
+            return Actual()
+        with maps:
+            if self._known is None or self._known.parsed.digest != digest(maps):
+                self._known = _Known(Parsed(maps))
+            return _Look(maps, present, self._known).read()
 
 
 class _Around(NamedTuple):
-    """What the segments of a VTEP need in the kernel beside the maps: VNIs taken, groups that are routed and joined."""
+    """What the segments of a VTEP need in the kernel beside the maps: VNIs taken, groups that are routed and joined.
 
-    value: VtepValue
+    ``moved``: where the VTEP's address has gone, if it has.
+    """
+
+    vtep: bytes
+    moved: str
     taken: frozenset[FilterEntry]
     routed: frozenset[IPAddress]
     joined: frozenset[IPAddress]
 
 
-class _Reader:
-    def __init__(self, maps: Maps, present: Devices) -> None:
+class _Known:
+    """What was parsed, and, for what there was around them, the segments that work and what is wrong with others."""
+
+    def __init__(self, parsed: Parsed) -> None:
+        self.parsed = parsed
+        self.around: _Around | None = None
+        self.segments: tuple[Segment, ...] = ()
+        self.faults: dict[Value, str] = {}
+
+
+class _Look:
+    def __init__(self, maps: Maps, present: Devices, known: _Known) -> None:
         self._maps = maps
         self._present = present
-        self._slots = Slots(maps)
+        self._known = known
+        self._slots, self._senders = known.parsed.slots, known.parsed.senders
+        self._flood, self._arrivals = known.parsed.flood, known.parsed.arrivals
         self._sources = Sources(maps)
-        self._senders = Senders(maps)
         self._vteps = {value.dstport: value for _, value in maps.vteps.items()}
         # That of the segments has an address of its own.
         self._vtep = next((value for value in self._vteps.values() if value.local.ip()), None)
@@ -96,7 +125,7 @@ class _Reader:
         ports = dict(self._ports())
         state = HostState(
             vtep=None if vtep in self._faults else vtep,
-            segments=tuple(self._segments()),
+            segments=self._segments(),
             bridges=tuple(self._bridges()),
             tunnels=tuple(self._tunnels()),
             ports=tuple(ports.values()),
@@ -148,36 +177,46 @@ class _Reader:
             return f"{name} is not below the bridge that was made for it"
         return ""
 
-    def _segments(self) -> list[Segment]:
+    def _segments(self) -> tuple[Segment, ...]:
         """Return those that work: none does when the VXLAN device is going to be another one."""
         value = self._vtep
         if value is None:
-            return []
-        moved = self._moved(value)
+            return ()
         overlay = self._present.by_index.get(value.overlay)
         around = _Around(
-            value=value,
+            vtep=bytes(value),
+            moved=self._moved(value),
             taken=vnis(overlay.index) if overlay else frozenset(),
             routed=group_routes(value.underlay, value.dstport),
             joined=joined_groups(value.underlay),
         )
-        segments = []
+        known = self._known
+        if known.around != around:
+            known.around = around
+            known.segments, known.faults = self._parsed_segments(value, around)
+        self._faults |= known.faults
+        return known.segments
+
+    def _parsed_segments(self, value: VtepValue, around: _Around) -> tuple[tuple[Segment, ...], dict[Value, str]]:
+        segments: list[Segment] = []
+        faults: dict[Value, str] = {}
         for slot, domain in sorted(self._slots.domains.items()):
             if domain.flags & DOMAIN_BRIDGE:
                 continue
-            segment, fault = self._segment(slot, domain, around)
-            if fault := moved or fault:
-                self._faults[segment] = fault
+            segment, fault = self._segment(slot, domain, value, around)
+            if fault := around.moved or fault:
+                faults[segment] = fault
             else:
                 segments.append(segment)
-        return segments
+        return tuple(segments), faults
 
-    def _segment(self, slot: int, domain: Domain, around: _Around) -> tuple[Segment, str]:
+    def _segment(self, slot: int, domain: Domain, value: VtepValue, around: _Around) -> tuple[Segment, str]:
         name = domain.name.decode()
         tunnel = self._slots.tunnel(name)
         member = self._slots.members[tunnel] if tunnel else None
         group = member.group.ip() if member else None
-        remotes = [place.remote.ip() for place in through_tunnels(self._maps, self._slots, slot)]
+        places = flood_list(self._flood, slot, domain)
+        remotes = [place.remote.ip() for place in places if place.member == tunnel]
         segment = Segment(
             name=name,
             vni=domain.vni,
@@ -190,19 +229,18 @@ class _Reader:
             **header_of(member or Member()),
             senders=self._senders.of(tunnel) if tunnel and member and member.flags & MEMBER_KNOWN else None,
         )
-        fault = self._flood_fault(slot, domain)
-        if not member or not all(map(self._maps.arrivals.get, arrivals(around.value, domain.vni))):
+        fault = self._flood_fault(slot, domain, places)
+        if not member or not all(map(self._arrivals.get, arrivals(value, domain.vni))):
             fault = "half made"
         elif FilterEntry(domain.vni, group) not in around.taken:
-            fault = f"VNI {domain.vni} is missing in {overlay_name(around.value.dstport)}"
+            fault = f"VNI {domain.vni} is missing in {overlay_name(value.dstport)}"
         elif group and group not in around.joined:
             fault = f"this host is not in group {group}"
         elif group and group not in around.routed:
             fault = f"the route to group {group} is missing"
         return segment, fault
 
-    def _flood_fault(self, slot: int, domain: Domain) -> str:
-        places = flood_list(self._maps, slot, domain)
+    def _flood_fault(self, slot: int, domain: Domain, places: list[Place]) -> str:
         ports = set(self._slots.ports_of(slot))
         agrees = len(places) == domain.flood_count and ports <= {place.member for place in places}
         return "" if agrees else "its flood list does not agree with its ports"
@@ -220,7 +258,7 @@ class _Reader:
                 maxaddress=domain.maxaddress,
                 forward_bpdu=bool(domain.flags & DOMAIN_BPDU),
             )
-            if fault := self._flood_fault(slot, domain):
+            if fault := self._flood_fault(slot, domain, flood_list(self._flood, slot, domain)):
                 self._faults[bridge] = fault
             else:
                 bridges.append(bridge)
@@ -245,7 +283,7 @@ class _Reader:
             return f"{overlay_name(member.dstport)} is gone"
         if fault := self._overlay_fault(value):
             return fault
-        taken = self._maps.arrivals.get(arrival(member))
+        taken = self._arrivals.get(arrival(member))
         return "" if taken and taken.value == slot else "half made"
 
     # ---- ports and static entries ----

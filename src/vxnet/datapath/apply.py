@@ -8,19 +8,20 @@ when a Datapath is opened is taken over with its FDB, its counters and its traff
 from __future__ import annotations
 
 import time
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import bridges, leftovers, listening, neighbours, ports, segments, static, tunnels, vtep
+from vxnet.datapath import bridges, leftovers, listening, neighbours, ports, room, segments, static, tunnels, vtep
 from vxnet.datapath import devices as net
 from vxnet.datapath.kernel import find, require_root
 from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
 from vxnet.datapath.sweep import sweep
-from vxnet.errors import VxnetError
+from vxnet.errors import MapFullError, VxnetError
 from vxnet.model import Bridge, FdbEntry, Neighbour, Port, Segment, Tunnel, Vtep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from vxnet.datapath.devices import Devices
@@ -44,6 +45,7 @@ class Datapath:
             leftovers.clear(self._parts)
         self._present: Devices | None = None
         self._from_others = self._recount = False
+        self._coming: tuple[Change, ...] = ()
 
     def replace_programs(self) -> None:
         """Put this build's programs in the place of those that are there, without losing a frame."""
@@ -68,28 +70,23 @@ class Datapath:
         to it and the rest goes on. ``present``: the devices, if somebody has just read them all; each that is attached
         is looked at once more.
         """
+        changes = self._coming = tuple(changes)
         orphans = False
         self._recount = False
         self._present, self._from_others = present, present is not None
         try:
-            for change in changes:
-                progress(change)
-                try:
-                    if change.action == "remove":
-                        self._remove(change)
-                        orphans |= change.kind in _WITH_SLOTS
-                        continue
-                    if orphans:
-                        # Before slots and names are given to others, who would inherit what was learned there.
-                        self._clean_up()
-                        orphans = False
-                    self._make(change)
-                except (VxnetError, OSError) as error:
-                    if failed is None:
-                        raise
-                    failed(change, error)
+            for steps in _together(changes):
+                for change in steps:
+                    progress(change)
+                kind, is_removal = steps[0].kind, steps[0].action == "remove"
+                if orphans and not is_removal:
+                    # Before slots and names are given to others, who would inherit what was learned there.
+                    self._clean_up()
+                    orphans = False
+                self._carry_out(steps, failed)
+                orphans |= is_removal and kind in _WITH_SLOTS
                 # What was learned behind a tunnel's old remote is no more true.
-                self._recount |= change.kind == "tunnel"
+                self._recount |= kind == "tunnel" and not is_removal
         finally:
             if orphans or self._recount:
                 self._clean_up()
@@ -99,8 +96,16 @@ class Datapath:
             self._let_go()
 
     def sweep(self, now: int) -> int:
-        """Free what has aged out of the FDB by ``now`` (ns of CLOCK_MONOTONIC); return how many entries."""
-        return sweep(self._parts.maps, self._parts.slots, now) if self._parts else 0
+        """Free what has aged out of the FDB by ``now`` (ns of CLOCK_MONOTONIC); return how many entries.
+
+        Where more than half of what can be learned is, room is made for more. KernelError if there is no memory.
+        """
+        if not self._parts:
+            return 0
+        swept = sweep(self._parts.maps, self._parts.slots, now)
+        wanted = {"fdb": 2 * swept.learned, "learned": 2 * swept.places}
+        room.make(self._parts, {name: min(elements, room.MOST_LEARNED) for name, elements in wanted.items()})
+        return swept.removed
 
     def touch(self) -> None:
         """A route, a next hop or an address has changed: void every cached flow."""
@@ -113,42 +118,51 @@ class Datapath:
             self._parts.clean_up()
         self.sweep(time.monotonic_ns())
 
-    def _make(self, change: Change) -> None:
-        parts = self._there()
-        match change.value:
-            case Vtep() as value:
+    def _carry_out(
+        self,
+        steps: tuple[Change, ...],
+        failed: Callable[[Change, VxnetError | OSError], None] | None,
+    ) -> None:
+        """Make steps that are made together; where that fails, one by one, so that the right one is said to fail."""
+        try:
+            parts = self._there()
+            try:
+                self._do(parts, steps)
+            except MapFullError as full:
+                room.make(parts, {full.name: 2 * parts.maps.capacity(full.name)})
+                self._do(parts, steps)
+        except (VxnetError, OSError) as error:
+            if len(steps) > 1:
+                for change in steps:
+                    self._carry_out((change,), failed)
+            elif failed is None:
+                raise
+            else:
+                failed(steps[0], error)
+
+    def _do(self, parts: Parts, steps: tuple[Change, ...]) -> None:
+        """Make or remove segments together, or one thing of another kind."""
+        all_of, make = (segments.remove, _remove) if steps[0].action == "remove" else (segments.add, self._make)
+        if isinstance(one := steps[0].value, Segment):
+            all_of(parts, [change.value for change in steps if isinstance(change.value, Segment)])
+        else:
+            make(parts, one)
+
+    def _make(self, parts: Parts, value: _Single) -> None:
+        match value:
+            case Vtep():
                 vtep.add(parts, value)
-            case Segment() as value:
-                segments.add(parts, value)
-            case Bridge() as value:
+            case Bridge():
                 bridges.add(parts, value)
-            case Tunnel() as value:
+            case Tunnel():
                 tunnels.add(parts, value)
-            case Port() as value:
+            case Port():
                 ports.add(parts, value, self._devices(value.device))
-            case FdbEntry() as value:
+            case FdbEntry():
                 # Where one was learned, which its place has not taught any more: all of the FDB is read to count.
                 self._recount |= static.add(parts, value)
-            case Neighbour() as value:
+            case Neighbour():
                 neighbours.add(parts.maps, parts.slots, value)
-
-    def _remove(self, change: Change) -> None:
-        parts = self._there()
-        match change.value:
-            case FdbEntry() as value:
-                static.remove(parts, value)
-            case Neighbour() as value:
-                neighbours.remove(parts.maps, parts.slots, value)
-            case Port() as value:
-                ports.remove(parts, value)
-            case Tunnel() as value:
-                tunnels.remove(parts, value)
-            case Bridge() as value:
-                bridges.remove(parts, value)
-            case Segment() as value:
-                segments.remove(parts, value)
-            case Vtep():
-                vtep.remove(parts)
 
     def _devices(self, name: str) -> Devices:
         """Return the devices, which are read once for all ports of a plan; the one of this name as it is now."""
@@ -159,10 +173,13 @@ class Datapath:
         return self._present
 
     def _there(self) -> Parts:
-        """Return the switch; a new one if there is none, after what is left of an earlier one is gone."""
+        """Return the switch, with room for what comes; a new one after what is left of an earlier one is gone."""
         if self._parts is None:
             remove_orphans(self._run_dir)
-            self._parts = Parts.new(self._run_dir)
+            self._parts = Parts.new(self._run_dir, room.sizes(room.needed(None, self._coming)))
+        elif self._coming:
+            room.make(self._parts, room.needed(self._parts.slots, self._coming))
+        self._coming = ()
         return self._parts
 
     def _let_go(self) -> None:
@@ -172,5 +189,38 @@ class Datapath:
             self._parts = None
             remove_orphans(self._run_dir)
 
+
+def _remove(parts: Parts, value: _Single) -> None:
+    match value:
+        case FdbEntry():
+            static.remove(parts, value)
+        case Neighbour():
+            neighbours.remove(parts.maps, parts.slots, value)
+        case Port():
+            ports.remove(parts, value)
+        case Tunnel():
+            tunnels.remove(parts, value)
+        case Bridge():
+            bridges.remove(parts, value)
+        case Vtep():
+            vtep.remove(parts)
+
+
+def _together(changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
+    """Yield the changes in their order, as many segments together as come or go one after another."""
+
+    def sort(change: Change) -> tuple[str, bool]:
+        return change.kind, change.action == "remove"
+
+    for (kind, _), run in groupby(changes, sort):
+        size = _MANY if kind == "segment" else 1
+        while steps := tuple(islice(run, size)):
+            yield steps
+
+
+_Single = Vtep | Bridge | Tunnel | Port | FdbEntry | Neighbour
+
+_MANY = 4096
+"""Segments that are made together: as many as leave somebody who waits to see how far it is."""
 
 _WITH_SLOTS = frozenset({"port", "tunnel", "segment", "bridge"})

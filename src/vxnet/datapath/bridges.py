@@ -18,18 +18,17 @@ def add(parts: Parts, bridge: Bridge) -> None:
     slots = parts.slots
     slot = slots.domain_of(bridge.name)
     old = slots.domains[slot] if slot else Domain()
-    slot = slots.put_domain(
-        slot,
-        Domain(
-            ageing=bridge.ageing * 10**9,
-            flood_version=old.flood_version,
-            flood_count=old.flood_count,
-            flags=DOMAIN_LEARNING | DOMAIN_BRIDGE | (DOMAIN_BPDU if bridge.forward_bpdu else 0),
-            maxaddress=bridge.maxaddress,
-            used=1,
-            name=bridge.name.encode(),
-        ),
+    slot = slot or slots.free_domains(1)[0]
+    domain = Domain(
+        ageing=bridge.ageing * 10**9,
+        flood_version=old.flood_version,
+        flood_count=old.flood_count,
+        flags=DOMAIN_LEARNING | DOMAIN_BRIDGE | (DOMAIN_BPDU if bridge.forward_bpdu else 0),
+        maxaddress=bridge.maxaddress,
+        used=1,
+        name=bridge.name.encode(),
     )
+    slots.put_domains({slot: domain})
     flooding.rewrite(parts.maps, slots, slot)
 
 

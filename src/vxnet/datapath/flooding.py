@@ -12,40 +12,45 @@ from typing import TYPE_CHECKING
 from vxnet.datapath.layout import DOMAIN_BRIDGE, Domain, FloodKey, Place
 
 if TYPE_CHECKING:
-    from vxnet.datapath.maps import Maps
+    from collections.abc import Mapping, Sequence
+
+    from vxnet.datapath.maps import Copy, Map, Maps
     from vxnet.datapath.slots import Slots
 
 
-def flood_list(maps: Maps, slot: int, domain: Domain) -> list[Place]:
+def flood_list(flood: Map[FloodKey, Place] | Copy[FloodKey, Place], slot: int, domain: Domain) -> list[Place]:
     """Return the list in force; shorter than ``domain.flood_count`` only if it was damaged."""
-    places = (maps.flood.get(FloodKey(slot, domain.flood_version, index)) for index in range(domain.flood_count))
+    places = (flood.get(FloodKey(slot, domain.flood_version, index)) for index in range(domain.flood_count))
     return [place for place in places if place]
 
 
-def rewrite(maps: Maps, slots: Slots, slot: int, remotes: list[Place] | None = None) -> None:
-    """Write the domain's list anew: all its ports, and ``remotes``.
-
-    None: a segment's are those it has, a bridge's those its tunnels are for.
-    """
-    domain = slots.domains[slot]
-    old = Domain.from_buffer_copy(domain)
-    if remotes is None:
-        remotes = through_tunnels(maps, slots, slot)
-    places = [Place(port) for port in slots.ports_of(slot)] + remotes
-    domain.flood_version = (old.flood_version + 1) & 0xFFFFFFFF
-    domain.flood_count = len(places)
-    for index, place in enumerate(places):
-        maps.flood.put(FloodKey(slot, domain.flood_version, index), place)
-    slots.put_domain(slot, domain)
-    clear(maps, slot, old)
+def rewrite(maps: Maps, slots: Slots, slot: int) -> None:
+    """Write the domain's list anew: all its ports, and the places its tunnels are for."""
+    rewrite_all(maps, slots, {slot: through_tunnels(maps.flood, slots, slot)})
 
 
-def through_tunnels(maps: Maps, slots: Slots, slot: int) -> list[Place]:
-    """Return the places on the underlay that BUM of the domain is to go to."""
+def rewrite_all(maps: Maps, slots: Slots, remotes: Mapping[int, Sequence[Place]]) -> None:
+    """Write lists anew: of each of these domains all its ports, and the places on the underlay given here."""
+    old = {slot: Domain.from_buffer_copy(slots.domains[slot]) for slot in remotes}
+    new = {slot: Domain.from_buffer_copy(domain) for slot, domain in old.items()}
+    elements: list[tuple[FloodKey, Place]] = []
+    for slot, domain in new.items():
+        places = [*map(Place, slots.ports_of(slot)), *remotes[slot]]
+        domain.flood_version = (domain.flood_version + 1) & 0xFFFFFFFF
+        domain.flood_count = len(places)
+        elements += ((FloodKey(slot, domain.flood_version, index), place) for index, place in enumerate(places))
+    maps.flood.put_all(elements)
+    slots.put_domains(new)
+    for slot, domain in old.items():
+        clear(maps, slot, domain)
+
+
+def through_tunnels(flood: Map[FloodKey, Place] | Copy[FloodKey, Place], slots: Slots, slot: int) -> list[Place]:
+    """Return the places on the underlay that BUM of the domain is to go to: a bridge's tunnels, a segment's remotes."""
     domain, tunnels = slots.domains[slot], slots.tunnels_of(slot)
     if domain.flags & DOMAIN_BRIDGE:
         return [Place(tunnel, slots.members[tunnel].remote) for tunnel in tunnels if slots.members[tunnel].remote.ip()]
-    return [place for place in flood_list(maps, slot, domain) if place.member in tunnels]
+    return [place for place in flood_list(flood, slot, domain) if place.member in tunnels]
 
 
 def clear(maps: Maps, slot: int, domain: Domain) -> None:

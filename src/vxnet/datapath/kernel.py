@@ -24,6 +24,7 @@ from vxnet.datapath.maps import SIZES, Maps
 from vxnet.errors import HostError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from vxnet.datapath.devices import Devices
@@ -103,15 +104,19 @@ def _maps_of(program: Program) -> Maps | None:
     return None
 
 
-def load(reuse: Maps | None = None) -> libbpf.Loaded:
-    """Bring the programs into the kernel, over the maps in ``reuse`` if there are any."""
+def load(reuse: Maps | None = None, elements: Mapping[str, int] | None = None) -> libbpf.Loaded:
+    """Bring the programs into the kernel, over the maps in ``reuse`` if there are any.
+
+    Maps in ``elements`` are new in any case, and hold as many.
+    """
+    elements = elements or {}
     with as_file(files("vxnet.datapath.bpf") / "vxnet.bpf.o") as path:
         if not path.exists():
             message = f"{path} is missing: the eBPF programs are not compiled; run `make setup` (it needs clang)"
             raise HostError(message)
         # The flow caches are not taken over: they fill again in no time, and their layout may change with any build.
-        kept = {name: fd for name, fd in reuse.fds.items() if name in SIZES} if reuse else {}
-        loaded = libbpf.load(str(path), kept, dict(SIZES))
+        kept = {name: fd for name, fd in reuse.fds.items() if name in SIZES.keys() - elements.keys()} if reuse else {}
+        loaded = libbpf.load(str(path), kept, dict(SIZES), elements)
     # Each program holds every map, whether it uses it or not: any one of them leads to all, and is known by them.
     for program in loaded.programs.values():
         for fd in loaded.maps.values():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import zlib
 from ctypes import c_char, c_uint8, c_uint16, c_uint32, c_uint64
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,14 @@ class Address(ctypes.Structure):
 
     def ip(self) -> IPv4Address | IPv6Address | None:
         """Back again; None for all zero."""
-        raw = bytes(self.raw)
-        if raw.startswith(_MAPPED):
-            return IPv4Address(raw[12:])
-        return IPv6Address(raw) if any(raw) else None
+        return _ip(bytes(self.raw))
+
+
+@lru_cache(maxsize=4096)
+def _ip(raw: bytes) -> IPv4Address | IPv6Address | None:
+    if raw.startswith(_MAPPED):
+        return IPv4Address(raw[12:])
+    return IPv6Address(raw) if any(raw) else None
 
 
 class Place(ctypes.Structure):
@@ -285,6 +290,10 @@ class Traffic(ctypes.Structure):
         ("unlearned", c_uint64),
         ("told", c_uint64),
     )
+
+
+COUNTS = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "unlearned")
+"""What of `Traffic` is a count."""
 
 
 class Drops(ctypes.Structure):

@@ -15,10 +15,10 @@ from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_size_t, c_uint8, c
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vxnet.errors import HostError, KernelError
+from vxnet.errors import HostError, KernelError, MapFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 BPF_ANY, BPF_NOEXIST, BPF_EXIST = 0, 1, 2
 
@@ -164,10 +164,15 @@ def _lib() -> ctypes.CDLL:
     for name in ("map__name", "map__fd", "map__key_size", "map__value_size", "program__name", "program__fd"):
         getattr(lib, f"bpf_{name}").argtypes = (c_void_p,)
     lib.bpf_map__reuse_fd.argtypes = (c_void_p, c_int)
+    lib.bpf_map__set_max_entries.argtypes = (c_void_p, c_uint32)
+    lib.bpf_map__max_entries.restype = c_uint32
+    lib.bpf_map__max_entries.argtypes = (c_void_p,)
     lib.bpf_map_lookup_elem.argtypes = (c_int, c_void_p, c_void_p)
     lib.bpf_map_update_elem.argtypes = (c_int, c_void_p, c_void_p, c_uint64)
     lib.bpf_map_delete_elem.argtypes = (c_int, c_void_p)
     lib.bpf_map_lookup_batch.argtypes = (c_int, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_uint32), c_void_p)
+    lib.bpf_map_update_batch.argtypes = (c_int, c_void_p, c_void_p, POINTER(c_uint32), c_void_p)
+    lib.bpf_map_delete_batch.argtypes = (c_int, c_void_p, POINTER(c_uint32), c_void_p)
     lib.bpf_obj_get_info_by_fd.argtypes = (c_int, c_void_p, POINTER(c_uint32))
     lib.bpf_prog_bind_map.argtypes = (c_int, c_int, c_void_p)
     lib.bpf_prog_get_fd_by_id.argtypes = (c_uint32,)
@@ -199,10 +204,11 @@ class Loaded(NamedTuple):
     maps: dict[str, int]
 
 
-def load(path: str, reuse: dict[str, int], sizes: dict[str, tuple[int, int]]) -> Loaded:
+def load(path: str, reuse: dict[str, int], sizes: dict[str, tuple[int, int]], elements: Mapping[str, int]) -> Loaded:
     """Load the object at ``path``, with the maps in ``reuse`` (name to descriptor) in place of new ones.
 
-    ``sizes`` holds the key and value size that Python believes of each map; a difference is a defect of the build.
+    New ones hold as many elements as the object says, or as ``elements`` says if that is more. ``sizes`` holds the key
+    and value size that Python believes of each map; a difference is a defect of the build.
     """
     lib = _lib()
     _warnings.clear()
@@ -217,8 +223,13 @@ def load(path: str, reuse: dict[str, int], sizes: dict[str, tuple[int, int]]) ->
             if name in sizes and found != sizes[name]:
                 message = f"{path}: map {name} has sizes {found}, layout.py says {sizes[name]}; run `make setup`"
                 raise HostError(message)
-            if name in reuse and (code := lib.bpf_map__reuse_fd(pointer, reuse[name])):
-                what = f"taking over map {name}"
+            if name in reuse:
+                code = lib.bpf_map__reuse_fd(pointer, reuse[name])
+            else:
+                least = max(elements.get(name, 0), lib.bpf_map__max_entries(pointer))
+                code = lib.bpf_map__set_max_entries(pointer, least)
+            if code:
+                what = f"taking over map {name}" if name in reuse else f"sizing map {name}"
                 raise _failed(what, code)
         if code := lib.bpf_object__load(handle):
             detail = next((line for line in _warnings if "failed" in line), "").replace("\n", " ")[:300]
@@ -236,6 +247,12 @@ def load(path: str, reuse: dict[str, int], sizes: dict[str, tuple[int, int]]) ->
         )
     finally:
         lib.bpf_object__close(handle)
+
+
+def close(loaded: Loaded) -> None:
+    """Give back the descriptors of what was loaded."""
+    for fd in (*loaded.programs.values(), *loaded.maps.values()):
+        os.close(fd)
 
 
 def _each(following: Any, handle: int) -> Iterator[int]:  # noqa: ANN401  (a ctypes function has no better type)
@@ -334,10 +351,28 @@ def map_lookup(fd: int, key: Any, value: Any) -> bool:  # noqa: ANN401  (any cty
 
 
 def map_update(fd: int, key: Any, value: Any, flags: int = BPF_ANY) -> None:  # noqa: ANN401  (any ctypes value)
-    """Write an element. KernelError when the map is full."""
+    """Write an element. MapFullError if there is no room."""
     if code := _lib().bpf_map_update_elem(fd, byref(key), byref(value), flags):
-        what = f"writing eBPF map {map_info(fd).name.decode()}"
-        raise _failed(what, code)
+        raise _not_written(fd, code)
+
+
+def map_update_batch(fd: int, keys: bytes, values: bytes, count: int) -> None:
+    """Write ``count`` elements, one after another. MapFullError if there is no room for all: some are written then."""
+    done = c_uint32(count)
+    if code := _lib().bpf_map_update_batch(fd, keys, values, byref(done), None):
+        raise _not_written(fd, code)
+
+
+def _not_written(fd: int, code: int) -> KernelError:
+    info = map_info(fd)
+    name = info.name.decode()
+    return MapFullError(name, info.max_entries) if code == -errno.E2BIG else _failed(f"writing eBPF map {name}", code)
+
+
+def map_copy(fd: int, other: int, key_size: int, value_size: int, chunk: int) -> None:
+    """Write all elements of a map into another one."""
+    for keys, values, count in map_batches(fd, key_size, value_size, chunk):
+        map_update_batch(other, keys, values, count)
 
 
 def map_delete(fd: int, key: Any) -> bool:  # noqa: ANN401  (any ctypes value)

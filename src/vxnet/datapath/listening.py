@@ -45,7 +45,7 @@ def follow(parts: Parts, *, routes: bool) -> None:
                 asked[remote] = way_to(remote)
             if asked[remote] != member.ifindex:
                 member.ifindex = asked[remote]
-                parts.slots.put_member(slot, member)
+                parts.slots.put_members({slot: member})
     leading = (present.by_index.get(member.ifindex) for member in tunnels.values())
     # Packets without an Ethernet header (WireGuard, a TUN) the program cannot read; those on lo never leave the host.
     _attach(parts, {device.index for device in leading if device and device.ethernet}, before)

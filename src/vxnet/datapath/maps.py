@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import contextmanager
 from ctypes import c_uint32
 from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from vxnet.datapath import layout, libbpf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 K = TypeVar("K", bound=ctypes.Structure | c_uint32)
 V = TypeVar("V", bound=ctypes.Structure | c_uint32)
@@ -33,8 +34,17 @@ class Map(Generic[K, V]):
         return value if libbpf.map_lookup(self.fd, key, value) else None
 
     def put(self, key: K, value: V) -> None:
-        """Write an element. KernelError when the map is full."""
+        """Write an element. MapFullError if there is no room."""
         libbpf.map_update(self.fd, key, value)
+
+    def put_all(self, elements: Iterable[tuple[K, V]]) -> None:
+        """Write elements in their order, many with one system call. MapFullError if there is no room for all."""
+        pairs = list(elements)
+        if len(pairs) == 1:
+            self.put(*pairs[0])
+        elif pairs:
+            keys, values = (b"".join(map(bytes, side)) for side in zip(*pairs, strict=True))
+            libbpf.map_update_batch(self.fd, keys, values, len(pairs))
 
     def remove(self, key: K) -> bool:
         """Delete an element; False if there was none."""
@@ -53,13 +63,74 @@ class Map(Generic[K, V]):
                 ctypes.memmove(ctypes.addressof(value), values[at : at + value_size], value_size)
                 yield key, value
 
+    def copied(self) -> Copy[K, V]:
+        """Return all elements as they are now, to look many up without asking the kernel for each."""
+        key_size, value_size = ctypes.sizeof(self._key), ctypes.sizeof(self._value)
+        raw: dict[bytes, bytes] = {}
+        for keys, values, count in libbpf.map_batches(self.fd, key_size, value_size, _CHUNK):
+            raw |= {
+                keys[n * key_size : (n + 1) * key_size]: values[n * value_size : (n + 1) * value_size]
+                for n in range(count)
+            }
+        return Copy(self._value, raw)
+
+    def filled(self, below: int) -> Iterator[tuple[int, V]]:
+        """Those of an array's first elements that are not all zero, by their index."""
+        size, index = ctypes.sizeof(self._value), 0
+        nothing = bytes(size)
+        for _, values, count in libbpf.map_batches(self.fd, ctypes.sizeof(self._key), size, _CHUNK):
+            for at in range(0, count * size, size):
+                if index >= below:
+                    return
+                if (raw := values[at : at + size]) != nothing:
+                    yield index, _of(self._value, raw)
+                index += 1
+
+
+class Copy(Generic[K, V]):
+    """The elements of a map as they were."""
+
+    def __init__(self, value: type[V], raw: dict[bytes, bytes]) -> None:
+        self._value = value
+        self._raw = raw
+
+    def get(self, key: K) -> V | None:
+        """The element at ``key``, or None."""
+        raw = self._raw.get(bytes(key))
+        return None if raw is None else _of(self._value, raw)
+
+
+def _of(value: type[V], raw: bytes) -> V:
+    """Return a value of these bytes; what `from_buffer_copy` returns is of no type that a checker knows."""
+    new = value()
+    ctypes.memmove(ctypes.addressof(new), raw, len(raw))
+    return new
+
 
 class CounterMap(Generic[V]):
     """A per-CPU array of counters."""
 
     def __init__(self, fd: int, value: type[V]) -> None:
         self.fd: Final = fd
+        self._value: Final = value
         self._all: Final = value * libbpf.cpus()
+
+    @contextmanager
+    def kept(self) -> Iterator[Self]:
+        """Give the map as it is for the length of a ``with`` block, whatever takes its place meanwhile."""
+        fd = os.dup(self.fd)
+        try:
+            yield type(self)(fd, self._value)
+        finally:
+            os.close(fd)
+
+    def all(self) -> dict[int, list[V]]:
+        """The values of all elements that have one on any CPU, by their index."""
+        size = ctypes.sizeof(self._all)
+        nothing = bytes(size)
+        batches = libbpf.map_batches(self.fd, ctypes.sizeof(c_uint32), size, _CHUNK)
+        values = (raw[at : at + size] for _, raw, count in batches for at in range(0, count * size, size))
+        return {index: list(self._all.from_buffer_copy(raw)) for index, raw in enumerate(values) if raw != nothing}
 
     def get(self, index: int) -> list[V]:
         """The element's value on each CPU."""
@@ -73,9 +144,10 @@ class CounterMap(Generic[V]):
         element[:] = values
         libbpf.map_update(self.fd, c_uint32(index), element)
 
-    def clear(self, index: int) -> None:
-        """Set the element to zero on every CPU."""
-        libbpf.map_update(self.fd, c_uint32(index), self._all())
+    def clear(self, indices: Sequence[int]) -> None:
+        """Set elements to zero on every CPU."""
+        keys = b"".join(bytes(c_uint32(index)) for index in indices)
+        libbpf.map_update_batch(self.fd, keys, bytes(self._all()) * len(indices), len(indices))
 
 
 SIZES: Final[Mapping[str, tuple[int, int]]] = {
@@ -101,6 +173,9 @@ SIZES: Final[Mapping[str, tuple[int, int]]] = {
     )
 }
 """Key and value size of every map that Python touches, in bytes; checked against the object before it is loaded."""
+
+
+_PER_CPU: Final = frozenset({"traffic", "drops"})
 
 
 class Maps:
@@ -139,6 +214,19 @@ class Maps:
     def capacity(self, name: str) -> int:
         """Return how many elements a map can hold."""
         return int(libbpf.map_info(self._fds[name]).max_entries)
+
+    def copy(self, name: str, other: int) -> None:
+        """Write all elements of a map into another one of its kind, by its descriptor. KernelError if that is full."""
+        info = libbpf.map_info(self._fds[name])
+        value_size = info.value_size if name not in _PER_CPU else -(-info.value_size // 8) * 8 * libbpf.cpus()
+        libbpf.map_copy(self._fds[name], other, info.key_size, value_size, _CHUNK)
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """All keys and values of a map that is not per CPU, as they lie in memory, in a few large pieces."""
+        info = libbpf.map_info(self._fds[name])
+        for keys, values, count in libbpf.map_batches(self._fds[name], info.key_size, info.value_size, _CHUNK):
+            yield keys[: count * info.key_size]
+            yield values[: count * info.value_size]
 
     def __enter__(self) -> Self:
         """Use them in a `with` block, which gives the descriptors back at its end."""

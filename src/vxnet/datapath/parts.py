@@ -16,7 +16,10 @@ from vxnet.datapath.slots import Slots
 from vxnet.datapath.sources import Sources
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from pathlib import Path
+
+    from vxnet.datapath.libbpf import Loaded
 
 _ZERO = c_uint32(0)
 
@@ -36,12 +39,25 @@ class Parts:
         self._programs = programs or {}
 
     @classmethod
-    def new(cls, run_dir: Path) -> Self:
-        """Load this build's programs over new maps."""
-        programs, fds = load()
+    def new(cls, run_dir: Path, elements: Mapping[str, int] | None = None) -> Self:
+        """Load this build's programs over new maps, some of which are to hold so many ``elements``."""
+        programs, fds = load(elements=elements)
         maps = Maps(fds)
         maps.state.put(_ZERO, State(layout=LAYOUT, owner=alias(run_dir).encode()))
         return cls(run_dir, maps, programs)
+
+    def adopt(self, loaded: Loaded, renewed: Collection[str]) -> None:
+        """Take these programs for ours, and the maps ``renewed`` of them in the place of those of the same names.
+
+        Whoever has one of these maps in hand has the new one from now on: its descriptor is the same number.
+        """
+        for fd in self._programs.values():
+            os.close(fd)
+        self._programs = loaded.programs
+        for name, fd in loaded.maps.items():
+            if name in renewed:
+                os.dup2(fd, self.maps.fds[name], inheritable=False)
+            os.close(fd)
 
     def program(self, name: str) -> int:
         """Return the descriptor of a program. What takes things away needs none, and works where none can be loaded."""

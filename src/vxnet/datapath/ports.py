@@ -49,11 +49,11 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     vlans.describe(member, port.vlans)
     if port.sources is not None:
         member.flags |= MEMBER_SECURED
-    slot = slot or slots.reserve_member()
+    slot = slot or slots.free_members(1)[0]
     vlans.put(maps, slot, port.vlans)
     if port.sources is not None:
         parts.sources.put(slot, port.sources)
-    slots.put_member(slot, member)
+    slots.put_members({slot: member})
     vlans.forget_old(maps, slot, port.vlans)
     if port.sources is None:
         parts.sources.forget(slot)

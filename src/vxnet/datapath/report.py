@@ -26,7 +26,7 @@ from vxnet.packet.mac import format_mac
 from vxnet.plan import kind_of, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from vxnet.datapath.layout import Domain, Member
@@ -151,7 +151,9 @@ def overview(run_dir: Path) -> Overview:
 
 def _overview(run_dir: Path, maps: Maps) -> Overview:
     slots = Slots(maps)
-    rows = _rows(maps, slots)
+    rows: dict[str, list[FdbRow]] = {}
+    for row in _rows(maps, slots):
+        rows.setdefault(row.segment, []).append(row)
     vtep = next((value for _, value in maps.vteps.items() if value.local.ip()), None)
     underlay = devices().by_index.get(vtep.underlay) if vtep else None
     bridged = {slot: bool(domain.flags & DOMAIN_BRIDGE) for slot, domain in sorted(slots.domains.items())}
@@ -231,10 +233,10 @@ def _vni(domain: Domain, member: Member) -> int | None:
     return member.vni_out if member.kind == MEMBER_TUNNEL else None
 
 
-def _bridge(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> BridgeRow:
+def _bridge(maps: Maps, slots: Slots, slot: int, rows: Mapping[str, list[FdbRow]]) -> BridgeRow:
     domain = slots.domains[slot]
     name = domain.name.decode()
-    mine = [row for row in rows if row.segment == name]
+    mine = rows.get(name, [])
     behind = Counter(row.tunnel for row in mine)
     return BridgeRow(
         name=name,
@@ -263,17 +265,17 @@ def _ports(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> tuple
     )
 
 
-def _segment(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> SegmentRow:
+def _segment(maps: Maps, slots: Slots, slot: int, rows: Mapping[str, list[FdbRow]]) -> SegmentRow:
     domain = slots.domains[slot]
     name = domain.name.decode()
     tunnel = slots.tunnel(name) or 0
     group = slots.members[tunnel].group.ip() if tunnel else None
-    mine = [row for row in rows if row.segment == name]
+    mine = rows.get(name, [])
     behind: dict[IPAddress, list[FdbRow]] = {}
     for row in mine:
         if row.remote:
             behind.setdefault(row.remote, []).append(row)
-    flooded = [place.remote.ip() for place in through_tunnels(maps, slots, slot)]
+    flooded = [place.remote.ip() for place in through_tunnels(maps.flood, slots, slot)]
     remotes = [a for a in flooded if a and a != group]
     remotes += sorted((a for a in behind if a not in remotes), key=lambda a: (a.version, a))
     return SegmentRow(

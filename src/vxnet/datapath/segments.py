@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making, changing and removing a segment.
+"""Making, changing and removing segments, many at a time: most of a segment's cost is asking the kernel.
 
 What a frame meets last is written first, so that no program ever follows a reference to nothing:
 
-    domain, senders, tunnel -> flood list -> arrivals -> VNI filter (the kernel joins the group) -> route to the group
+    domains, senders, tunnels -> flood lists -> arrivals -> VNI filter (the kernel joins groups) -> routes to groups
 
 Removing goes the other way round.
 """
@@ -11,7 +11,7 @@ Removing goes the other way round.
 from __future__ import annotations
 
 from ctypes import c_uint32
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath import flooding, routes, vxlandev
 from vxnet.datapath.layout import (
@@ -31,102 +31,155 @@ from vxnet.datapath.vxlandev import FilterEntry
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from vxnet.datapath.layout import VtepValue
     from vxnet.datapath.parts import Parts
     from vxnet.model import IPAddress, Segment
 
 
-def add(parts: Parts, segment: Segment) -> None:
-    """Make the segment, or bring what is there of it to these settings. Its ports and its FDB stay."""
+class _Made(NamedTuple):
+    """A segment in its slots, and what group it was in."""
+
+    segment: Segment
+    domain: int
+    tunnel: int
+    is_new: bool
+    old_group: IPAddress | None
+
+
+def add(parts: Parts, segments: Sequence[Segment]) -> None:
+    """Make segments, or bring what is there of them to these settings. Their ports and their FDB stay.
+
+    An error is about one of them, and any of them may be half made: each can be made once more.
+    """
     maps, slots, value = parts.maps, parts.slots, parts.vtep
-    slot = slots.domain_of(segment.name)
-    old = slots.domains[slot] if slot else Domain()
-    tunnel = slots.tunnel(segment.name)
-    old_group = slots.members[tunnel].group.ip() if tunnel else None
-    slot = slots.put_domain(
-        slot,
-        Domain(
-            ageing=segment.ageing * 10**9,
-            flood_version=old.flood_version,
-            flood_count=old.flood_count,
-            flags=(DOMAIN_LEARNING if segment.learning else 0) | (DOMAIN_TAGS if segment.inner_vlan else 0),
-            vni=segment.vni,
-            maxaddress=segment.maxaddress,
-            used=1,
-            name=segment.name.encode(),
-        ),
+    made = list(_placed(parts, segments))
+    slots.put_domains({each.domain: _domain(parts, each) for each in made})
+    parts.senders.put({each.tunnel: each.segment.senders for each in made if each.segment.senders is not None})
+    slots.put_members({each.tunnel: _tunnel(value, each) for each in made})
+    for each in made:
+        if each.segment.senders is None:
+            parts.senders.forget(each.tunnel)
+    flooding.rewrite_all(maps, slots, {each.domain: _remotes(each) for each in made})
+    maps.arrivals.put_all((key, c_uint32(each.tunnel)) for each in made for key in _arrivals(value, each.segment))
+    _filter(value, made)
+    for each in made:
+        group = each.segment.group
+        if group:
+            routes.add_group_route(group, value.underlay, value.dstport)
+        if each.old_group and each.old_group != group:
+            _leave(parts, each.segment.vni, each.old_group)
+
+
+def _placed(parts: Parts, segments: Sequence[Segment]) -> Iterator[_Made]:
+    """Give each the slots that it has, or free ones."""
+    slots = parts.slots
+    places = [(segment, slots.domain_of(segment.name), slots.tunnel(segment.name)) for segment in segments]
+    domains = iter(slots.free_domains(sum(1 for _, domain, _ in places if domain is None)))
+    tunnels = iter(slots.free_members(sum(1 for _, _, tunnel in places if tunnel is None)))
+    for segment, domain, tunnel in places:
+        group = slots.members[tunnel].group.ip() if tunnel else None
+        yield _Made(
+            segment,
+            next(domains) if domain is None else domain,
+            next(tunnels) if tunnel is None else tunnel,
+            domain is None,
+            group,
+        )
+
+
+def _domain(parts: Parts, made: _Made) -> Domain:
+    segment = made.segment
+    old = Domain() if made.is_new else parts.slots.domains[made.domain]
+    return Domain(
+        ageing=segment.ageing * 10**9,
+        flood_version=old.flood_version,
+        flood_count=old.flood_count,
+        flags=(DOMAIN_LEARNING if segment.learning else 0) | (DOMAIN_TAGS if segment.inner_vlan else 0),
+        vni=segment.vni,
+        maxaddress=segment.maxaddress,
+        used=1,
+        name=segment.name.encode(),
     )
-    group = Address.of(segment.group)
+
+
+def _tunnel(value: VtepValue, made: _Made) -> Member:
+    segment = made.segment
     member = Member(
         kind=MEMBER_TUNNEL,
-        domain=slot,
+        domain=made.domain,
         flags=0 if segment.senders is None else MEMBER_KNOWN,
         vni=segment.vni,
         vni_out=segment.vni,
         dstport=value.dstport,
         local=value.local,
-        group=group,
+        group=Address.of(segment.group),
         name=segment.name.encode(),
     )
     describe_header(member, segment)
-    tunnel = tunnel or slots.reserve_member()
-    if segment.senders is not None:
-        parts.senders.put(tunnel, segment.senders)
-    slots.put_member(tunnel, member)
-    if segment.senders is None:
-        parts.senders.forget(tunnel)
-    remotes = (segment.group,) if segment.group else segment.remotes
-    flooding.rewrite(maps, slots, slot, [Place(tunnel, Address.of(remote)) for remote in remotes])
-    for key in arrivals(value, segment.vni):
-        maps.arrivals.put(key, c_uint32(tunnel))
-    if segment.group:
-        for vni in (segment.vni, LISTENING):
-            maps.arrivals.put(ArrivalKey(vni, value.dstport, group), c_uint32(tunnel))
-    _filter(value, segment, is_new=not old.used)
-    if segment.group:
-        routes.add_group_route(segment.group, value.underlay, value.dstport)
-    if old_group and old_group != segment.group:
-        _leave(parts, segment.vni, old_group)
+    return member
+
+
+def _remotes(made: _Made) -> list[Place]:
+    remotes = (made.segment.group,) if made.segment.group else made.segment.remotes
+    return [Place(made.tunnel, Address.of(remote)) for remote in remotes]
 
 
 def arrivals(value: VtepValue, vni: int) -> tuple[ArrivalKey, ...]:
-    """Return the keys of the packets of a segment that are sent to the VTEP itself."""
-    return tuple(ArrivalKey(vni, value.dstport, local) for local in (value.local, value.local6))
+    """Return the keys of the packets of a segment that are sent to the VTEP itself: two, if it has two addresses."""
+    keys = tuple(ArrivalKey(vni, value.dstport, local) for local in (value.local, value.local6))
+    return keys if bytes(value.local) != bytes(value.local6) else keys[:1]
 
 
-def _filter(value: VtepValue, segment: Segment, *, is_new: bool) -> None:
-    """Let the VXLAN device take the VNI, and be in its group. What is as it should be is not touched."""
-    wanted = FilterEntry(segment.vni, segment.group)
-    if is_new or not _in_place(value, wanted):
-        _renew(value.overlay, wanted)
+def _arrivals(value: VtepValue, segment: Segment) -> Iterator[ArrivalKey]:
+    yield from arrivals(value, segment.vni)
+    if segment.group:
+        for vni in (segment.vni, LISTENING):
+            yield ArrivalKey(vni, value.dstport, Address.of(segment.group))
 
 
-def _in_place(value: VtepValue, wanted: FilterEntry) -> bool:
-    joined = wanted.group is None or wanted.group in routes.joined_groups(value.underlay)
-    return joined and wanted in vxlandev.vnis(value.overlay)
+def _filter(value: VtepValue, made: Sequence[_Made]) -> None:
+    """Let the VXLAN device take the VNIs, and be in their groups. What is as it should be is not touched."""
+    wanted = [FilterEntry(each.segment.vni, each.segment.group) for each in made]
+    if not all(each.is_new for each in made):
+        wanted = list(_missing(value, wanted))
+    # One after another where a group is to be joined: that can fail, and has to be said of the right one.
+    plain = [entry for entry in wanted if entry.group is None]
+    for entries in (plain, *([entry] for entry in wanted if entry.group)):
+        _renew(value.overlay, entries)
 
 
-def _renew(overlay: int, entry: FilterEntry) -> None:
+def _missing(value: VtepValue, wanted: Sequence[FilterEntry]) -> Iterator[FilterEntry]:
+    taken, joined = vxlandev.vnis(value.overlay), routes.joined_groups(value.underlay)
+    for entry in wanted:
+        if entry not in taken or not (entry.group is None or entry.group in joined):
+            yield entry
+
+
+def _renew(overlay: int, entries: Sequence[FilterEntry]) -> None:
     try:
-        vxlandev.add_vnis(overlay, [entry])
+        vxlandev.add_vnis(overlay, entries)
     except KernelError:
         # The kernel keeps a VNI whose group it could not join, and does not join for a VNI that it has. Once more, from
         # the beginning; and if it fails again, the next attempt must not take what is there for done.
-        _drop(overlay, entry)
+        _drop(overlay, entries)
         try:
-            vxlandev.add_vnis(overlay, [entry])
+            vxlandev.add_vnis(overlay, entries)
         except KernelError:
-            _drop(overlay, entry)
+            _drop(overlay, entries)
             raise
 
 
-def _drop(overlay: int, entry: FilterEntry) -> None:
-    """Take the VNI no longer; not taking it is fine."""
+def _drop(overlay: int, entries: Sequence[FilterEntry]) -> None:
+    """Take the VNIs no longer; not taking them is fine."""
     try:
-        vxlandev.remove_vnis(overlay, [entry])
+        vxlandev.remove_vnis(overlay, entries)
     except KernelError:
-        if any(there.vni == entry.vni for there in vxlandev.vnis(overlay)):
-            raise
+        # The kernel stops at the first one that is not there.
+        dropped = {entry.vni for entry in entries}
+        there = [entry for entry in vxlandev.vnis(overlay) if entry.vni in dropped]
+        vxlandev.remove_vnis(overlay, there)
 
 
 def _leave(parts: Parts, vni: int, group: IPAddress) -> None:
@@ -137,28 +190,28 @@ def _leave(parts: Parts, vni: int, group: IPAddress) -> None:
     if other := next((member for member in members if member.group.ip() == group), None):
         # The kernel leaves a group with the first VNI that does, though others of the same device are in it.
         if group not in routes.joined_groups(value.underlay):
-            _drop(value.overlay, FilterEntry(other.vni, group))
-            _renew(value.overlay, FilterEntry(other.vni, group))
+            entry = FilterEntry(other.vni, group)
+            _drop(value.overlay, [entry])
+            _renew(value.overlay, [entry])
         return
     maps.arrivals.remove(ArrivalKey(LISTENING, value.dstport, address))
     if group in routes.group_routes(value.underlay, value.dstport):
         routes.remove_group_route(group, value.underlay, value.dstport)
 
 
-def remove(parts: Parts, segment: Segment) -> None:
-    """Take the segment away; nothing there is fine."""
+def remove(parts: Parts, segments: Sequence[Segment]) -> None:
+    """Take segments away; nothing there is fine."""
     maps, slots, value = parts.maps, parts.slots, parts.vtep
-    slot = slots.domain_of(segment.name)
-    if slot is None:
-        return
-    domain = slots.domains[slot]
-    _drop(value.overlay, FilterEntry(domain.vni, None))
-    for key in arrivals(value, domain.vni):
-        maps.arrivals.remove(key)
-    if tunnel := slots.tunnel(segment.name):
-        if group := slots.members[tunnel].group.ip():
-            _leave(parts, domain.vni, group)
-        slots.free_member(tunnel)
-        parts.senders.forget(tunnel)
-    flooding.clear(maps, slot, domain)
-    slots.free_domain(slot)
+    there = {slot: slots.domains[slot] for s in segments if (slot := slots.domain_of(s.name)) is not None}
+    if value.overlay:
+        _drop(value.overlay, [FilterEntry(domain.vni) for domain in there.values()])
+    for slot, domain in there.items():
+        for key in arrivals(value, domain.vni):
+            maps.arrivals.remove(key)
+        if tunnel := slots.tunnel(domain.name.decode()):
+            if group := slots.members[tunnel].group.ip():
+                _leave(parts, domain.vni, group)
+            slots.free_member(tunnel)
+            parts.senders.forget(tunnel)
+        flooding.clear(maps, slot, domain)
+        slots.free_domain(slot)

@@ -12,13 +12,14 @@ holds whom it let in, until the next change.
 from __future__ import annotations
 
 from ctypes import c_uint32
+from functools import lru_cache
 from ipaddress import IPv4Network, ip_network
 from typing import TYPE_CHECKING
 
 from vxnet.datapath.layout import PREFIX_SENDER, Address, SenderKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from vxnet.datapath.maps import Maps
 
@@ -46,32 +47,41 @@ class Senders:
 
     def of(self, member: int) -> tuple[str, ...]:
         """Return who may send to a tunnel that is told so, in order."""
-        return tuple(sorted(_prefix(SenderKey.from_buffer_copy(raw)) for raw in self._of.get(member, ())))
+        keys = map(SenderKey.from_buffer_copy, self._of.get(member, ()))
+        return tuple(sorted(_prefix(key.prefix, key.family, bytes(key.address.raw)) for key in keys))
 
-    def put(self, member: int, prefixes: Iterable[str]) -> None:
-        """Let these send, and nobody else any more. Who may before and after always may."""
-        old, new = self._of.get(member, set()), {bytes(_key(member, prefix)) for prefix in prefixes}
-        for raw in new - old:
-            self._map.put(SenderKey.from_buffer_copy(raw), _THERE)
-        for raw in old - new:
-            self._map.remove(SenderKey.from_buffer_copy(raw))
-        self._of[member] = new
+    def put(self, wanted: Mapping[int, Iterable[str]]) -> None:
+        """Let these send to these tunnels, and nobody else any more. Who may before and after always may."""
+        new = {member: {_key(member, prefix) for prefix in prefixes} for member, prefixes in wanted.items()}
+        added = (raw for member, keys in new.items() for raw in keys - self._of.get(member, set()))
+        self._map.put_all((SenderKey.from_buffer_copy(raw), _THERE) for raw in added)
+        for member, keys in new.items():
+            for raw in self._of.get(member, set()) - keys:
+                self._map.remove(SenderKey.from_buffer_copy(raw))
+        self._of |= new
 
     def forget(self, member: int) -> None:
         """Take away all that a tunnel has, once it takes packets from anybody, or is gone."""
-        self.put(member, ())
-        del self._of[member]
+        if member in self._of:
+            self.put({member: ()})
+            del self._of[member]
 
 
-def _key(member: int, prefix: str) -> SenderKey:
+def _key(member: int, prefix: str) -> bytes:
+    length, family, address = _parsed(prefix)
+    return bytes(SenderKey(length, member, family, address))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(prefix: str) -> tuple[int, int, Address]:
+    """Return what is the same for all segments: hosts are many fewer than segments times hosts."""
     network = ip_network(prefix)
     unused = _MAPPED if isinstance(network, IPv4Network) else 0
-    bits = PREFIX_SENDER + unused + network.prefixlen
-    return SenderKey(bits, member, network.version, Address.of(network.network_address))
+    return PREFIX_SENDER + unused + network.prefixlen, network.version, Address.of(network.network_address)
 
 
-def _prefix(key: SenderKey) -> str:
+@lru_cache(maxsize=4096)
+def _prefix(length: int, family: int, address: bytes) -> str:
     """Return the prefix that a key stands for."""
-    unused = _MAPPED if key.family == _IPV4 else 0
-    raw = bytes(key.address.raw)[unused // 8 :]
-    return str(ip_network((raw, key.prefix - PREFIX_SENDER - unused)))
+    unused = _MAPPED if family == _IPV4 else 0
+    return str(ip_network((address[unused // 8 :], length - PREFIX_SENDER - unused)))

@@ -9,16 +9,23 @@ port is one member. Slots are given lowest first, so that the maps' used part st
 from __future__ import annotations
 
 from ctypes import c_uint32
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from vxnet.datapath.layout import MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL, Domain, Member, State
-from vxnet.errors import KernelError
+from vxnet.datapath.layout import MEMBER_PORT, MEMBER_TUNNEL, Domain, Member, State
+from vxnet.errors import MapFullError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
     from vxnet.datapath.maps import Maps
 
 Kind = int
 """MEMBER_PORT or MEMBER_TUNNEL."""
+
+_AHEAD = 64
+"""How many slots more are said to be in reach than are: saying it costs a write."""
 
 
 class Slots:
@@ -27,17 +34,9 @@ class Slots:
     def __init__(self, maps: Maps) -> None:
         self._maps = maps
         self._lowest = {"domains": 1, "members": 1}
-        self.domains: dict[int, Domain] = {}
-        self.members: dict[int, Member] = {}
         state = maps.state.get(c_uint32(0)) or State()
-        for slot in range(1, state.domains_high):
-            domain = maps.domains.get(c_uint32(slot))
-            if domain and domain.used:
-                self.domains[slot] = domain
-        for slot in range(1, state.members_high):
-            member = maps.members.get(c_uint32(slot))
-            if member and member.kind != MEMBER_FREE:
-                self.members[slot] = member
+        self.domains = dict(maps.domains.filled(state.domains_high))
+        self.members = dict(maps.members.filled(state.members_high))
         self._by_name = {domain.name.decode(): slot for slot, domain in self.domains.items()}
         self._members_of: dict[Kind, dict[int, set[int]]] = {MEMBER_PORT: {}, MEMBER_TUNNEL: {}}
         self._named: dict[Kind, dict[str, int]] = {MEMBER_PORT: {}, MEMBER_TUNNEL: {}}
@@ -68,28 +67,33 @@ class Slots:
         """Return the tunnels of a domain, in the order of their slots."""
         return sorted(self._members_of[MEMBER_TUNNEL].get(domain, ()))
 
-    def put_domain(self, slot: int | None, domain: Domain) -> int:
-        """Write a domain into ``slot`` or a free one; return the slot."""
-        slot = slot or self._take("domains", self.domains)
-        self._maps.domains.put(c_uint32(slot), domain)
-        self.domains[slot] = domain
-        self._by_name[domain.name.decode()] = slot
-        return slot
+    def put_domains(self, domains: Mapping[int, Domain]) -> None:
+        """Write domains into their slots, all that were free in one go."""
+        self._settle("domains", domains.keys() - self.domains.keys())
+        self._maps.domains.put_all((c_uint32(slot), domain) for slot, domain in domains.items())
+        self.domains |= domains
+        self._by_name |= {domain.name.decode(): slot for slot, domain in domains.items()}
 
-    def put_member(self, slot: int | None, member: Member) -> int:
-        """Write a member into ``slot`` or a free one, whose counters start from zero; return the slot."""
-        if slot is None:
-            slot = self.reserve_member()
-        self._maps.members.put(c_uint32(slot), member)
-        self.members[slot] = member
-        self._note(slot, member)
-        return slot
+    def put_members(self, members: Mapping[int, Member]) -> None:
+        """Write members into their slots, all that were free in one go."""
+        self._settle("members", members.keys() - self.members.keys())
+        self._maps.members.put_all((c_uint32(slot), member) for slot, member in members.items())
+        self.members |= members
+        for slot, member in members.items():
+            self._note(slot, member)
 
-    def reserve_member(self) -> int:
-        """Return a free slot, its counters at zero; what belongs to a member may be written before the member is."""
-        slot = self._take("members", self.members)
-        self._maps.traffic.clear(slot)
-        return slot
+    def free_domains(self, count: int) -> list[int]:
+        """Return so many free slots. MapFullError if there are not as many."""
+        return self._free("domains", self.domains, count)
+
+    def free_members(self, count: int) -> list[int]:
+        """Return so many free slots, their counters at zero: what belongs to a member may be written before it is.
+
+        MapFullError if there are not as many.
+        """
+        slots = self._free("members", self.members, count)
+        self._maps.traffic.clear(slots)
+        return slots
 
     def free_domain(self, slot: int) -> None:
         """Take a domain out of the map."""
@@ -105,15 +109,24 @@ class Slots:
         self._members_of[member.kind][member.domain].discard(slot)
         self._named[member.kind].pop(member.name.decode(), None)
 
-    def _take(self, which: str, taken: dict[int, Domain] | dict[int, Member]) -> int:
+    def _free(self, which: str, taken: Mapping[int, Domain | Member], count: int) -> list[int]:
         limit = self._maps.capacity(which)
-        slot = next((s for s in range(self._lowest[which], limit) if s not in taken), None)
-        if slot is None:
-            message = f"no room for more {which}: the map holds {limit - 1}"
-            raise KernelError(message)
-        self._lowest[which] = slot + 1
+        free = (slot for slot in range(self._lowest[which], limit) if slot not in taken)
+        slots = list(islice(free, count))
+        if len(slots) < count:
+            raise MapFullError(which, limit - 1)
+        if slots:
+            self._reach(which, slots[-1] + 1, limit)
+        return slots
+
+    def _settle(self, which: str, new: AbstractSet[int]) -> None:
+        """Remember from where on to look for free slots: they are given lowest first."""
+        if new:
+            self._lowest[which] = max(new) + 1
+
+    def _reach(self, which: str, high: int, limit: int) -> None:
+        """Let readers know how far to read. It is said for some more at once, which costs them nothing."""
         state = self._maps.state.get(c_uint32(0)) or State()
-        if slot >= getattr(state, f"{which}_high"):
-            setattr(state, f"{which}_high", slot + 1)
+        if high > getattr(state, f"{which}_high"):
+            setattr(state, f"{which}_high", min(limit, high + _AHEAD))
             self._maps.state.put(c_uint32(0), state)
-        return slot

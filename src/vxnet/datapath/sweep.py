@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from ctypes import c_uint32
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath.layout import FDB_STATIC
 
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     from vxnet.datapath.slots import Slots
 
 
-def sweep(maps: Maps, slots: Slots, now: int) -> int:
-    """Remove expired and orphaned entries; return how many. ``now`` in ns of CLOCK_MONOTONIC."""
+class Swept(NamedTuple):
+    """How many entries were removed, how many learned ones are left, and how many places have taught one."""
+
+    removed: int
+    learned: int
+    places: int
+
+
+def sweep(maps: Maps, slots: Slots, now: int) -> Swept:
+    """Remove expired and orphaned entries. ``now`` in ns of CLOCK_MONOTONIC."""
     removed = 0
     taught: Counter[bytes] = Counter()
     for key, value in maps.fdb.items():
@@ -39,7 +47,7 @@ def sweep(maps: Maps, slots: Slots, now: int) -> int:
             maps.learned.remove(place)
         elif right != count.value:
             maps.learned.put(place, c_uint32(right))
-    return removed
+    return Swept(removed, taught.total(), len(taught))
 
 
 def expired(value: FdbValue, domain: Domain, now: int) -> bool:

@@ -48,9 +48,9 @@ def add(parts: Parts, tunnel: Tunnel) -> None:
     old = slots.members[slot] if slot else None
     if old and old.remote.ip() == tunnel.remote:
         member.ifindex = old.ifindex
-    slot = slot or slots.reserve_member()
+    slot = slot or slots.free_members(1)[0]
     vlans.put(maps, slot, tunnel.vlans)
-    slots.put_member(slot, member)
+    slots.put_members({slot: member})
     vlans.forget_old(maps, slot, tunnel.vlans)
     flooding.rewrite(maps, slots, domain)
     maps.arrivals.put(key, c_uint32(slot))

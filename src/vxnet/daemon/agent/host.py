@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from vxnet.daemon.switch import Switch
-from vxnet.datapath.actual import read
+from vxnet.datapath.actual import Reader, read
 from vxnet.datapath.devices import devices
 from vxnet.model import DOWN, IPAddress
 from vxnet.sources.cluster.desired import ALIAS, desired
@@ -78,6 +78,7 @@ class Host:
 
     def __init__(self, run_dir: Path, local: IPAddress) -> None:
         self._run_dir = run_dir
+        self._reader = Reader(run_dir)
         self._local = local
         self._switch = Switch(run_dir)
         self._seen_up: set[int] = set()
@@ -103,7 +104,7 @@ class Host:
     def read(self) -> Seen:
         """Read back what the kernel holds. To be called beside anything else: what is done meanwhile voids it."""
         generation = self._switch.generation
-        return Seen(generation, read(self._run_dir))
+        return Seen(generation, self._reader.read())
 
     def is_current(self, seen: Seen) -> bool:
         """Tell whether nothing was changed since that was begun to be read."""

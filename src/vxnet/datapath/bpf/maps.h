@@ -8,15 +8,20 @@
 
 #include "structs.h"
 
-#define MAX_DOMAINS 16384
-#define MAX_MEMBERS 65536
-#define MAX_FDB (1 << 20)
+/* Where nothing else is said, these are what the maps hold at first: they grow (room.py). */
+#define FIRST_DOMAINS 1024
+#define FIRST_MEMBERS 4096
+#define FIRST_ARRIVALS (1 << 13)
+#define FIRST_FLOOD (1 << 15)
+#define FIRST_FDB (1 << 17)
+#define FIRST_LEARNED (1 << 14)
+#define FIRST_NEIGHBOURS (1 << 13)
 
 #define MAX_VTEPS 64
 
-#define MAX_SOURCES (1 << 20)
-#define MAX_NEIGHBOURS (1 << 18)
-#define MAX_SENDERS (1 << 20)
+/* Tries cost nothing for what is not in them. */
+#define MAX_SOURCES (1 << 22)
+#define MAX_SENDERS (1 << 22)
 
 #define MAX_DROP_REASONS 64
 
@@ -47,7 +52,7 @@ struct {
 /* domain -> its settings */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MAX_DOMAINS);
+	__uint(max_entries, FIRST_DOMAINS);
 	__type(key, __u32);
 	__type(value, struct domain);
 } domains SEC(".maps");
@@ -55,7 +60,7 @@ struct {
 /* domain -> how often a MAC has moved in it; flows cached before the last move are void. Written by programs only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MAX_DOMAINS);
+	__uint(max_entries, FIRST_DOMAINS);
 	__type(key, __u32);
 	__type(value, __u32);
 } moves SEC(".maps");
@@ -63,7 +68,7 @@ struct {
 /* member -> a port or a tunnel */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MAX_MEMBERS);
+	__uint(max_entries, FIRST_MEMBERS);
 	__type(key, __u32);
 	__type(value, struct member);
 } members SEC(".maps");
@@ -72,7 +77,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_MEMBERS);
+	__uint(max_entries, FIRST_MEMBERS);
 	__type(key, __u32);
 	__type(value, __u32);
 } ports SEC(".maps");
@@ -81,7 +86,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_MEMBERS);
+	__uint(max_entries, FIRST_MEMBERS);
 	__type(key, __u32);
 	__type(value, struct vlan_set);
 } trunks SEC(".maps");
@@ -90,7 +95,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_MEMBERS);
+	__uint(max_entries, FIRST_ARRIVALS);
 	__type(key, struct arrival_key);
 	__type(value, __u32);
 } arrivals SEC(".maps");
@@ -99,7 +104,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_FDB);
+	__uint(max_entries, FIRST_FLOOD);
 	__type(key, struct flood_key);
 	__type(value, struct place);
 } flood SEC(".maps");
@@ -108,7 +113,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_FDB);
+	__uint(max_entries, FIRST_FDB);
 	__type(key, struct fdb_key);
 	__type(value, struct fdb_entry);
 } fdb SEC(".maps");
@@ -135,7 +140,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_NEIGHBOURS);
+	__uint(max_entries, FIRST_NEIGHBOURS);
 	__type(key, struct neighbour_key);
 	__type(value, struct neighbour);
 } neighbours SEC(".maps");
@@ -144,7 +149,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_MEMBERS);
+	__uint(max_entries, FIRST_LEARNED);
 	__type(key, struct place);
 	__type(value, __u32);
 } learned SEC(".maps");
@@ -168,7 +173,7 @@ struct {
 /* member -> packets and bytes */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, MAX_MEMBERS);
+	__uint(max_entries, FIRST_MEMBERS);
 	__type(key, __u32);
 	__type(value, struct traffic);
 } traffic SEC(".maps");

@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from vxnet.daemon.control import Failed, decode_request, encode, socket_path
+from vxnet.daemon.control import Failed, Step, decode_request, encode, socket_path
 from vxnet.daemon.netns import netns
 from vxnet.errors import ControlError, VxnetError
 
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.daemon.control import Answer, Request
+    from vxnet.plan import Change
 
 log = logging.getLogger("vxnetd")
 
 _MAX_REQUEST = 1 << 28
+
+_PACE = 0.02
+"""Seconds between two steps that are told: as many a second as anybody can read, and no load with 100 000 changes."""
 
 
 @asynccontextmanager
@@ -60,6 +65,20 @@ async def control_socket(
     finally:
         server.close()
         path.unlink(missing_ok=True)
+
+
+def progress(tell: Callable[[Answer], None]) -> Callable[[Change], None]:
+    """Return what tells of changes, from whichever thread makes them: of one at a time, for somebody who watches."""
+    loop = asyncio.get_running_loop()
+    told = 0.0
+
+    def step(change: Change) -> None:
+        nonlocal told
+        if (now := time.monotonic()) - told >= _PACE:
+            told = now
+            loop.call_soon_threadsafe(tell, Step.of(change))
+
+    return step
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

@@ -16,9 +16,9 @@ import os
 import signal
 from typing import TYPE_CHECKING, Final
 
-from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Quit, Running, Status, Step, Up, Waiting
+from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Quit, Running, Status, Up, Waiting
 from vxnet.daemon.keeper import Keeper
-from vxnet.daemon.listening import control_socket, same_netns
+from vxnet.daemon.listening import control_socket, progress, same_netns
 from vxnet.daemon.logfile import trim
 from vxnet.daemon.notify import notify
 from vxnet.daemon.rundir import claim
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from vxnet.daemon.control import Answer, Request
     from vxnet.model import HostState
-    from vxnet.plan import Change
 
 log = logging.getLogger("vxnetd")
 
@@ -109,19 +108,15 @@ class Server:
     # ---- the control socket ------------------------------------------------------------------------------------
 
     async def _answer(self, request: Request, tell: Callable[[Answer], None]) -> Answer:
-        loop = asyncio.get_running_loop()
-
-        def progress(change: Change) -> None:
-            loop.call_soon_threadsafe(tell, Step.of(change))
-
+        step = progress(tell)
         match request:
             case Up(state, caller):
                 same_netns(caller, self._run_dir)
                 hostfile.vouch(state)
-                await self._do(lambda: self._keeper.bring(state, progress))
+                await self._do(lambda: self._keeper.bring(state, step))
             case Down(caller):
                 same_netns(caller, self._run_dir)
-                await self._do(lambda: self._keeper.down(progress))
+                await self._do(lambda: self._keeper.down(step))
                 self._stop.set()
             case Quit():
                 self._stop.set()

@@ -213,8 +213,12 @@ def _together(changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
         return change.kind, change.action == "remove"
 
     for (kind, _), run in groupby(changes, sort):
-        size = _MANY if kind == "segment" else 1
-        while steps := tuple(islice(run, size)):
+        if kind != "segment":
+            yield from ((change,) for change in run)
+            continue
+        # The VXLAN device keeps its VNIs in a list, and looks for the place of a new one from the highest down.
+        in_order = iter(sorted(run, key=lambda change: change.value.vni if isinstance(change.value, Segment) else 0))
+        while steps := tuple(islice(in_order, _MANY)):
             yield steps
 
 

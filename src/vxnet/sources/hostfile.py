@@ -138,7 +138,8 @@ def vouch(state: HostState) -> None:
 
 def _state(file: File) -> HostState:
     ports = tuple(Port(device=port.device, segment=port.segment) for port in file.ports)
-    segments = tuple(_segment(segment, file.fdb) for segment in file.segments)
+    behind = _behind(file.fdb)
+    segments = tuple(_segment(segment, behind) for segment in file.segments)
     return HostState(vtep=file.vtep, segments=segments, ports=ports, fdb=file.fdb)
 
 
@@ -149,7 +150,8 @@ def _in_lower_case(state: HostState) -> HostState:
 
 def _file(state: HostState) -> File:
     """Return what a file says of it; what no file says is not among that. ValueError if senders cannot be said."""
-    segments = tuple(_file_segment(segment, state.fdb) for segment in state.segments)
+    behind = _behind(state.fdb)
+    segments = tuple(_file_segment(segment, behind) for segment in state.segments)
     ports = tuple(FilePort(device=port.device, segment=port.segment) for port in state.ports)
     return File(vtep=state.vtep, segments=segments, ports=ports, fdb=state.fdb)
 
@@ -170,11 +172,13 @@ _SHARED = ("name", "vni", "remotes", "group", "ageing", "learning", "maxaddress"
 
 INHERIT: Final = "inherit"
 
+_Behind = dict[str, list[IPAddress]]
 
-def _segment(segment: FileSegment, fdb: tuple[FdbEntry, ...]) -> Segment:
+
+def _segment(segment: FileSegment, behind: _Behind) -> Segment:
     shared = {field: getattr(segment, field) for field in _SHARED}
     accept = segment.accept or ("known" if segment.remotes else "any")
-    senders = _known(segment.name, segment.remotes, fdb) if accept == "known" else segment.accept_from or None
+    senders = _known(segment.name, segment.remotes, behind) if accept == "known" else segment.accept_from or None
     return Segment(
         **shared,
         senders=senders,
@@ -186,7 +190,7 @@ def _segment(segment: FileSegment, fdb: tuple[FdbEntry, ...]) -> Segment:
     )
 
 
-def _file_segment(segment: Segment, fdb: tuple[FdbEntry, ...]) -> FileSegment:
+def _file_segment(segment: Segment, behind: _Behind) -> FileSegment:
     shared = {field: getattr(segment, field) for field in _SHARED} | {
         "ttl": segment.ttl or INHERIT,
         "tos": INHERIT if segment.tos is None else segment.tos,
@@ -198,20 +202,30 @@ def _file_segment(segment: Segment, fdb: tuple[FdbEntry, ...]) -> FileSegment:
         raise ValueError(f"{tomlfile.quoted(segment.name)} takes packets from nobody")
     if segment.senders is None:
         return FileSegment(**shared, accept="any" if segment.remotes else None)
-    if segment.senders == _known(segment.name, segment.remotes, fdb):
+    if segment.senders == _known(segment.name, segment.remotes, behind):
         return FileSegment(**shared, accept=None if segment.remotes else "known")
     return FileSegment(**shared, accept="any", accept_from=segment.senders)
 
 
-def _known(name: str, remotes: tuple[IPAddress, ...], fdb: tuple[FdbEntry, ...]) -> tuple[str, ...]:
-    return known((*remotes, *(entry.remote for entry in fdb if entry.segment == name and entry.remote)))
+def _behind(fdb: tuple[FdbEntry, ...]) -> _Behind:
+    """Return the remotes that static entries name, by segment."""
+    behind: _Behind = {}
+    for entry in fdb:
+        if entry.remote:
+            behind.setdefault(entry.segment, []).append(entry.remote)
+    return behind
+
+
+def _known(name: str, remotes: tuple[IPAddress, ...], behind: _Behind) -> tuple[str, ...]:
+    return known((*remotes, *behind.get(name, ())))
 
 
 def _accepted(file: File) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with ``accept`` and ``accept_from``: the field, and what it is."""
+    behind = _behind(file.fdb)
     for number, segment in enumerate(file.segments):
         at = f"segments[{number}]"
-        if segment.accept == "known" and not _known(segment.name, segment.remotes, file.fdb):
+        if segment.accept == "known" and not _known(segment.name, segment.remotes, behind):
             yield f"{at}.accept", '"known", and no remote is; name remotes, or write accept = "any"'
         if segment.accept_from and (segment.accept or ("known" if segment.remotes else "any")) == "known":
             yield f"{at}.accept_from", 'stands beside accept = "known", which names all; write accept = "any"'

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,4 +13,4 @@ if TYPE_CHECKING:
 
 def known(remotes: Iterable[IPAddress]) -> tuple[str, ...]:
     """Return `Segment.senders` for these remotes: each address as a prefix, once, in order."""
-    return tuple(sorted({str(ip_network(remote)) for remote in remotes}))
+    return tuple(sorted({f"{remote}/{remote.max_prefixlen}" for remote in remotes}))

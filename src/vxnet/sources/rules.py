@@ -10,7 +10,7 @@ A problem is ``(field, what is wrong)``; fields are named as in the host file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -117,14 +117,14 @@ def _remotes_are_others(state: HostState) -> Iterator[Problem]:
 
 
 def _segments_exist(state: HostState) -> Iterator[Problem]:
-    names = tuple(segment.name for segment in state.segments)
+    names = dict.fromkeys(segment.name for segment in state.segments)
     asked = [
         *_rows("ports", (port.segment for port in state.ports)),
         *_rows("fdb", (entry.segment for entry in state.fdb)),
     ]
     for at, name in asked:
         if name not in names:
-            yield f"{at}.segment", f"{quoted(name)} is the name of no segment; {nearest(name, names)}"
+            yield f"{at}.segment", f"{quoted(name)} is the name of no segment; {nearest(name, tuple(names))}"
 
 
 def _devices_differ(state: HostState) -> Iterator[Problem]:
@@ -138,20 +138,23 @@ def _entries_differ(state: HostState) -> Iterator[Problem]:
 
 
 def _entries_have_one_place(state: HostState) -> Iterator[Problem]:
+    devices: dict[str, dict[str, None]] = {}
+    for port in state.ports:
+        devices.setdefault(port.segment, {})[port.device] = None
     for at, entry in _rows("fdb", state.fdb):
         if entry.port is None and entry.remote is None:
             yield at, f"{quoted(entry.mac)} is nowhere; give it a port or a remote"
         elif entry.port is not None and entry.remote is not None:
             yield f"{at}.remote", f"{entry.remote} stands beside port {quoted(entry.port)}; a MAC is at one place"
         else:
-            yield from _place_is_there(state, at, entry)
+            yield from _place_is_there(state, at, entry, devices.get(entry.segment, {}))
 
 
-def _place_is_there(state: HostState, at: str, entry: FdbEntry) -> Iterator[Problem]:
+def _place_is_there(state: HostState, at: str, entry: FdbEntry, devices: Collection[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the place of an entry; ``devices`` are its segment's ports."""
     if entry.port is not None:
-        devices = tuple(port.device for port in state.ports if port.segment == entry.segment)
         if entry.port not in devices:
-            cure = nearest(entry.port, devices)
+            cure = nearest(entry.port, tuple(devices))
             yield f"{at}.port", f"{quoted(entry.port)} is no port of segment {quoted(entry.segment)}; {cure}"
     elif state.vtep is not None and entry.remote in _own(state.vtep):
         yield f"{at}.remote", f"{entry.remote} is this host's own vtep.local; a machine of this host is at a port"

@@ -27,8 +27,8 @@ from vxnet.cluster.messages import Audit, Report
 from vxnet.cluster.times import now
 from vxnet.daemon.agent.details import details, find
 from vxnet.daemon.agent.host import Host
-from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Ports, Quit, Running, Status, Step, Up, Waiting
-from vxnet.daemon.listening import control_socket, same_netns
+from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Ports, Quit, Running, Status, Up, Waiting
+from vxnet.daemon.listening import control_socket, progress, same_netns
 from vxnet.daemon.logfile import trim
 from vxnet.daemon.notify import notify
 from vxnet.daemon.rundir import claim
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from vxnet.daemon.agent.host import Seen
     from vxnet.daemon.control import Answer, Details, Request
     from vxnet.model import IPAddress
-    from vxnet.plan import Change
     from vxnet.sources.cluster.stream import Servers
 
 log = logging.getLogger("vxnet-agent")
@@ -238,11 +237,6 @@ class Service:
     # ---- the control socket ----
 
     async def _answer(self, request: Request, tell: Callable[[Answer], None]) -> Answer:
-        loop = asyncio.get_running_loop()
-
-        def progress(change: Change) -> None:
-            loop.call_soon_threadsafe(tell, Step.of(change))
-
         match request:
             case Up():
                 message = (
@@ -254,7 +248,7 @@ class Service:
                 same_netns(caller, self._run_dir)
                 self._told = False
                 async with self._busy:
-                    await asyncio.to_thread(self._host.down, progress)
+                    await asyncio.to_thread(self._host.down, progress(tell))
                 self._stop.set()
             case Quit():
                 self._stop.set()

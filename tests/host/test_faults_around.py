@@ -32,7 +32,7 @@ def test_messages_of_netlink_are_lost(pair: Pair, caplog: pytest.LogCaptureFixtu
         await watch.changed.wait()
         watch.take()
         batch = "".join(f"link set lo alias {number % 2}\n" for number in range(EVENTS))
-        pair.h1.node.run("ip -batch -", input=batch)  # nobody reads meanwhile
+        pair.a.run("ip -batch -", input=batch)  # nobody reads meanwhile
         async with asyncio.timeout(30):
             marks = False, False
             while marks != (True, True):
@@ -42,11 +42,11 @@ def test_messages_of_netlink_are_lost(pair: Pair, caplog: pytest.LogCaptureFixtu
                 while True:
                     await asyncio.wait_for(watch.changed.wait(), 0.5)
                     watch.take()
-            pair.h1.node.ip("link set lo alias again")
+            pair.a.ip("link set lo alias again")
             await watch.changed.wait()
         task.cancel()
 
-    with pair.h1.node.enter():
+    with pair.a.enter():  # where no daemon has to read all of it, too
         asyncio.run(flooded())
     assert [record.getMessage() for record in caplog.records] == [
         "netlink messages were lost; everything is compared anew"
@@ -69,6 +69,8 @@ def test_the_namespace_of_a_port_is_deleted(pair: Pair) -> None:
         with Stream(pair.a, pair.b) as stream:
             for times in (1, 2):
                 subprocess.run(("ip", "netns", "delete", machine), check=True)
+                # The kernel does so when it has the time: after all namespaces that went before.
+                wait(lambda: "tap-m" not in pair.h1.node.ip("-br link"), "the device to go", timeout=60)
                 said = "remove port tap-m: its device is gone\n"
                 wait(lambda times=times, said=said: pair.h1.log().count(said) == times, "the daemon to notice")  # type: ignore[misc]
                 plug_in()

@@ -43,9 +43,12 @@ OPTIONS = ("--cpus", "1", "--qdisc-path", "--no-sock-mem", "--no-cpu-stats")
 """One process; through the stack as other programs' packets; the machine's settings left alone."""
 
 
-def take(bed: Bed, seconds: int) -> float:
-    """Packets a second. Raises LabError if the generator fails, or nothing arrives."""
-    with flowing(bed) as counter:
+def take(bed: Bed, seconds: int, packet: str = "") -> float:
+    """Packets a second, of ``packet`` in trafgen's words if not of `PACKET`.
+
+    Raises LabError if the generator fails, or nothing arrives.
+    """
+    with flowing(bed, packet) as counter:
         time.sleep(WARM_UP)
         before, begun = _count(counter), time.perf_counter()
         time.sleep(seconds)
@@ -54,7 +57,7 @@ def take(bed: Bed, seconds: int) -> float:
 
 
 @contextlib.contextmanager
-def flowing(bed: Bed) -> Iterator[int]:
+def flowing(bed: Bed, packet: str = "") -> Iterator[int]:
     """Let packets flow for the length of a ``with`` block: from the first that arrived on, as fast as they go.
 
     Yields the map that counts them. Raises LabError if nothing arrives, or if the generator has ended before the block.
@@ -63,7 +66,7 @@ def flowing(bed: Bed) -> Iterator[int]:
     counter = loaded.maps["packets"]
     bpf.attach(bed.b, "eth0", loaded, "sink")
     try:
-        packet = PACKET.format(here=bed.a, there=bed.b, dport=DPORT)
+        packet = packet or PACKET.format(here=bed.a, there=bed.b, dport=DPORT)
         with running(bed.a, "trafgen", "--dev", "eth0", *OPTIONS, packet) as generator:
             wait_until(lambda: generator.check() and _count(counter), what="the generator's packets to arrive")
             yield counter

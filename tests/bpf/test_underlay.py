@@ -157,6 +157,26 @@ def test_checksum_that_a_device_would_have_finished(board: Board) -> None:
     assert_left_alone(run(board, packet), packet)
 
 
+@pytest.mark.parametrize("protocol", [ip.TCP, ip.UDP])
+def test_inner_checksum_that_a_device_would_have_finished(board: Board, protocol: int) -> None:
+    """The outer checksum is then that of the finished packet (local checksum offload), and is not taken for wrong."""
+    l4, at = (bytearray(20), 16) if protocol == ip.TCP else (bytearray(b"\x03\xe9\x07\xd0\0\x0a\0\0ok"), 6)
+    ends = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
+    pseudo = b"".join(end.packed for end in ends) + struct.pack("!HH", protocol, len(l4))
+
+    def packet(checksum: int) -> bytes:
+        l4[at : at + 2] = checksum.to_bytes(2, "big")
+        inner = ip.IPv4(src=ends[0], dst=ends[1], protocol=protocol, payload=bytes(l4)).encode()
+        return with_udp_checksum(outer(udp_frame()[:14] + inner))
+
+    finished = packet(internet_checksum(pseudo + l4))
+    left = packet(0xFFFF - internet_checksum(pseudo))
+    offloaded = patched(left, AT_UDP + 6, finished[AT_UDP + 6 : AT_UDP + 8])
+    assert offloaded != left
+    assert_left_alone(run(board, offloaded), offloaded)
+    assert_dropped(run(board, patched(finished, AT_UDP + 6, left[AT_UDP + 6 : AT_UDP + 8])), "BAD_CHECKSUM")
+
+
 # ---- left alone ----
 
 

@@ -32,7 +32,7 @@ KILOBYTE = 1 << 10
 SEED = "7348 "
 
 GRO_LISTS = frozenset({"rx-gro-list"})
-"""Off unless asked for, and left off in the VMs: with it a VM's Linux 6.18 counts datagrams that the slow path delivers,
+"""Off unless asked for, and left off in the VMs: with it a VM's Linux 6.18 counts datagrams that the slow path brings,
 and its GRO puts into a list, as UdpInCsumErrors, taking the checksum of the first for that of all."""
 
 

@@ -7,6 +7,7 @@ tap0.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections import Counter
 from ipaddress import IPv4Address
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from tests.support.board import BLUE, GREEN, LOCAL, UNDERLAY, UNDERLAY_MAC, host_state, open_board
+from tests.support.board import BLUE, GREEN, LOCAL, REMOTES, UNDERLAY, UNDERLAY_MAC, host_state, open_board
+from tests.support.running import wait
 from tests.support.trial import REDIRECT, SHOT, UNSPEC, Trial, trial
 from tests.support.wire import REMOTE, outer
 from tests.unit.frames import GROUP, MAC_A, MAC_B, frame, udp_frame
@@ -113,8 +115,9 @@ def with_ecn(field: int) -> bytes:
     [
         pytest.param(FLOODED, id="BUM"),
         pytest.param(outer(frame(MAC_A, MAC_B)), id="known unicast that is not IP"),
-        pytest.param(outer(udp_frame(), tos=3), id="marked by a router (RFC 6040)"),
-        pytest.param(outer(with_ecn(2), tos=1), id="ECT(1) around ECT(0) (RFC 6040)"),
+        # From another sender: what follows such a packet goes the same way for a moment.
+        pytest.param(outer(udp_frame(), tos=3, src=REMOTES[1]), id="marked by a router (RFC 6040)"),
+        pytest.param(outer(with_ecn(2), tos=1, src=REMOTES[1]), id="ECT(1) around ECT(0) (RFC 6040)"),
         pytest.param(outer(frame(MAC_A, BROADCAST), vni=GREEN.vni, dst=GROUP), id="to a group"),
         pytest.param(KNOWN + b"padding", id="padded"),
         pytest.param(patched(LONG, AT_UDP + 6, b"\x12\x34"), id="long and with a UDP checksum, right or wrong"),
@@ -123,6 +126,20 @@ def with_ecn(field: int) -> bytes:
 def test_slow_path(board: Board, packet: bytes) -> None:
     """What the fast path is not made for goes up to the kernel's VXLAN device as it came."""
     assert_left_alone(run(board, packet), packet)
+
+
+def test_order_behind_a_packet_of_the_slow_path(board: Board) -> None:
+    """What follows a marked packet between the same MACs goes up behind it, and is unwrapped again a moment later."""
+    plain, marked = (outer(udp_frame(), src=REMOTES[1], tos=tos) for tos in (0, 3))
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everywhere)})  # each CPU has a cache of its own
+    try:
+        wait(lambda: run(board, plain).action == REDIRECT, "a packet to be unwrapped")
+        assert_left_alone(run(board, marked), marked)
+        assert_left_alone(run(board, plain), plain)
+        wait(lambda: run(board, plain).action == REDIRECT, "it to be unwrapped again")
+    finally:
+        os.sched_setaffinity(0, everywhere)
 
 
 @pytest.mark.parametrize("checksum", [False, True])

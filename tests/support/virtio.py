@@ -90,8 +90,11 @@ class Manner(NamedTuple):
     def frames(self, flow: Flow, data: bytes) -> Iterator[bytes]:
         """Yield frames, virtio header first, that carry ``data``; TCP's sequence numbers begin with 0."""
         for at in range(0, len(data), self.size):
-            payload = data[at : at + self.size]
-            yield self._header(flow, len(payload)) + _frame(flow, at, payload, self)
+            yield self.frame(flow, at, data[at : at + self.size])
+
+    def frame(self, flow: Flow, at: int, payload: bytes) -> bytes:
+        """Return one frame, whose payload begins at ``at`` of the stream."""
+        return self._header(flow, len(payload)) + _frame(flow, at, payload, self)
 
     def _header(self, flow: Flow, length: int) -> bytes:
         if not self.needs_csum:

@@ -4,7 +4,7 @@
     tests/unit      nothing but Python
     tests/bpf       eBPF programs in the kernel, through BPF_PROG_TEST_RUN      root
     tests/host      hosts as network namespaces, real packets                   root
-    tests/interop   Linux's VXLAN device and Open vSwitch                       root
+    tests/interop   Linux's VXLAN device, Open vSwitch, a VM and more           root
 
 A test's folder is its level, and its marker: `pytest -m "not interop"`.
 """

@@ -7,6 +7,7 @@ tap0.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections import Counter
 from ipaddress import IPv4Address
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from tests.support.board import BLUE, GREEN, LOCAL, UNDERLAY, UNDERLAY_MAC, host_state, open_board
+from tests.support.board import BLUE, GREEN, LOCAL, REMOTES, UNDERLAY, UNDERLAY_MAC, host_state, open_board
+from tests.support.running import wait
 from tests.support.trial import REDIRECT, SHOT, UNSPEC, Trial, trial
 from tests.support.wire import REMOTE, outer
 from tests.unit.frames import GROUP, MAC_A, MAC_B, frame, udp_frame
@@ -113,8 +115,9 @@ def with_ecn(field: int) -> bytes:
     [
         pytest.param(FLOODED, id="BUM"),
         pytest.param(outer(frame(MAC_A, MAC_B)), id="known unicast that is not IP"),
-        pytest.param(outer(udp_frame(), tos=3), id="marked by a router (RFC 6040)"),
-        pytest.param(outer(with_ecn(2), tos=1), id="ECT(1) around ECT(0) (RFC 6040)"),
+        # From another sender: what follows such a packet goes the same way for a moment.
+        pytest.param(outer(udp_frame(), tos=3, src=REMOTES[1]), id="marked by a router (RFC 6040)"),
+        pytest.param(outer(with_ecn(2), tos=1, src=REMOTES[1]), id="ECT(1) around ECT(0) (RFC 6040)"),
         pytest.param(outer(frame(MAC_A, BROADCAST), vni=GREEN.vni, dst=GROUP), id="to a group"),
         pytest.param(KNOWN + b"padding", id="padded"),
         pytest.param(patched(LONG, AT_UDP + 6, b"\x12\x34"), id="long and with a UDP checksum, right or wrong"),
@@ -123,6 +126,24 @@ def with_ecn(field: int) -> bytes:
 def test_slow_path(board: Board, packet: bytes) -> None:
     """What the fast path is not made for goes up to the kernel's VXLAN device as it came."""
     assert_left_alone(run(board, packet), packet)
+
+
+def test_order_behind_a_packet_of_the_slow_path(board: Board) -> None:
+    """What follows a marked packet between the same MACs goes up behind it, and is unwrapped again a moment later."""
+    plain, marked = (outer(udp_frame(), src=REMOTES[1], tos=tos) for tos in (0, 3))
+
+    def goes_up_behind() -> bool:
+        assert_left_alone(run(board, marked), marked)
+        return run(board, plain).action == UNSPEC
+
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everywhere)})  # each CPU has a cache of its own
+    try:
+        wait(lambda: run(board, plain).action == REDIRECT, "a packet to be unwrapped")
+        wait(goes_up_behind, "it to be left alone; the moment may be over before it is tried")
+        wait(lambda: run(board, plain).action == REDIRECT, "it to be unwrapped again")
+    finally:
+        os.sched_setaffinity(0, everywhere)
 
 
 @pytest.mark.parametrize("checksum", [False, True])
@@ -155,6 +176,26 @@ def test_checksum_that_a_device_would_have_finished(board: Board) -> None:
     pseudo = REMOTE.packed + LOCAL.packed + struct.pack("!HH", 17, len(datagram))
     packet = patched(KNOWN, AT_UDP + 6, (0xFFFF - internet_checksum(pseudo)).to_bytes(2, "big"))
     assert_left_alone(run(board, packet), packet)
+
+
+@pytest.mark.parametrize("protocol", [ip.TCP, ip.UDP])
+def test_inner_checksum_that_a_device_would_have_finished(board: Board, protocol: int) -> None:
+    """The outer checksum is then that of the finished packet (local checksum offload), and is not taken for wrong."""
+    l4, at = (bytearray(20), 16) if protocol == ip.TCP else (bytearray(b"\x03\xe9\x07\xd0\0\x0a\0\0ok"), 6)
+    ends = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
+    pseudo = b"".join(end.packed for end in ends) + struct.pack("!HH", protocol, len(l4))
+
+    def packet(checksum: int) -> bytes:
+        l4[at : at + 2] = checksum.to_bytes(2, "big")
+        inner = ip.IPv4(src=ends[0], dst=ends[1], protocol=protocol, payload=bytes(l4)).encode()
+        return with_udp_checksum(outer(udp_frame()[:14] + inner))
+
+    finished = packet(internet_checksum(pseudo + l4))
+    left = packet(0xFFFF - internet_checksum(pseudo))
+    offloaded = patched(left, AT_UDP + 6, finished[AT_UDP + 6 : AT_UDP + 8])
+    assert offloaded != left
+    assert_left_alone(run(board, offloaded), offloaded)
+    assert_dropped(run(board, patched(finished, AT_UDP + 6, left[AT_UDP + 6 : AT_UDP + 8])), "BAD_CHECKSUM")
 
 
 # ---- left alone ----

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 TUNSETIFF, TUNSETOFFLOAD = 0x400454CA, 0x400454D0
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_TUN_EXCL = 0x0002, 0x1000, 0x4000, 0x8000
-TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 = 1, 2, 4
-"""linux/if_tun.h."""
+TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN = 0x01, 0x02, 0x04, 0x08
+TUN_F_USO4, TUN_F_USO6 = 0x20, 0x40
+"""linux/if_tun.h; the last two, which are asked for together, since Linux 6.2."""
 
 IFREQ = struct.Struct("16sH22x")
 """struct ifreq with ifr_flags (linux/if.h)."""
@@ -53,13 +54,20 @@ class Tap:
             flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | (IFF_VNET_HDR if vnet_header else 0)
             fcntl.ioctl(self._fd, TUNSETIFF, IFREQ.pack(name.encode(), flags))
             if vnet_header:
-                fcntl.ioctl(self._fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
+                self.take(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
         except OSError as error:
             os.close(self._fd)
             self._fd = -1
             raise LabError(f"cannot make the TAP {name!r}: {error.strerror}") from None
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
+
+    def take(self, offloads: int) -> None:
+        """Let the kernel leave to this end what ``offloads`` (TUN_F_...) says, and nothing else.
+
+        Raises OSError (EINVAL) for what it does not know, or not without another.
+        """
+        fcntl.ioctl(self._fd, TUNSETOFFLOAD, offloads)
 
     def write(self, frame: bytes) -> None:
         """Let ``frame`` (Ethernet header first, no FCS) arrive at the host. Raises OSError if it is down (EIO)."""

@@ -11,7 +11,6 @@ def internet_checksum(data: bytes) -> int:
     """
     if len(data) % 2:
         data += b"\0"
-    total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
+    # 2^16 is 1 modulo 0xffff: a number is there what its words add up to. The sum of zeros is 0, any other never.
+    total = int.from_bytes(data, "big")
+    return (total % 0xFFFF or (total and 0xFFFF)) ^ 0xFFFF

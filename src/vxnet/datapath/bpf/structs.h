@@ -301,6 +301,7 @@ struct rx_flow_key {
 struct rx_flow {
 	struct rx_flow_key key;
 	__u64 checked;
+	__u64 deferred;		/* when a packet of it last was left to the slow path: see order in underlay.h; 0: never */
 	__u32 epoch;
 	__u32 moves;
 	__u32 domain;

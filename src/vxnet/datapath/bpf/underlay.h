@@ -112,6 +112,23 @@ static __always_inline int gso_bears_unwrapping(const struct __sk_buff *skb, __b
 	return peer && protocol == IPPROTO_TCP;
 }
 
+/*
+ * Order: what is left to the slow path waits in the VXLAN device's queue (gro_cells) for a moment, and what comes behind it
+ * must not go by. So for this long the rest of these two MACs' packets goes the same way; it is some of the coarse clock's
+ * ticks, and the queue is served in the same round of softirqs.
+ */
+#define SLOW_PATH_DRAINS 20000000LL
+
+static __always_inline int bears_unwrapping(const struct __sk_buff *skb, const struct packet *p, __u32 peer, const int v6)
+{
+	return gso_bears_unwrapping(skb, p->e->type, peer, v6) && ecn_agrees(skb, p, v6);
+}
+
+static __always_inline int waits_its_turn(const struct rx_flow *flow)
+{
+	return flow->deferred && (__s64)(bpf_ktime_get_coarse_ns() - flow->deferred) < SLOW_PATH_DRAINS;
+}
+
 static __always_inline void rx_key(struct rx_flow_key *key, const struct packet *p, const int v6)
 {
 	key->vni = load32(&p->e->vxlan_vni);
@@ -133,14 +150,14 @@ static __always_inline int underlay_fast(struct __sk_buff *skb, const int v6)
 	if (skb->pkt_type != PACKET_HOST || !see(skb, &p, v6))
 		return -2;
 	if (!plain(&p, v6) || !is_ip(p.e->type) || !lengths_agree(skb, &p, v6) ||
-	    !(load32(&p.e->vxlan_flags) & VXLAN_I_FLAG) || !ecn_agrees(skb, &p, v6))
+	    !(load32(&p.e->vxlan_flags) & VXLAN_I_FLAG))
 		return -2;
 	rx_key(&key, &p, v6);
 	flow = rx_slot(&key);
 	if (!flow || !same_rx_key(&flow->key, &key) || !holds(flow->epoch, flow->moves, flow->domain, flow->checked))
 		return -2;
-	if (!gso_bears_unwrapping(skb, p.e->type, flow->flags & FLOW_PEER, v6))
-		return -2;
+	if (waits_its_turn(flow) || !bears_unwrapping(skb, &p, flow->flags & FLOW_PEER, v6))
+		return -2;	/* and open_flow() makes a note of it */
 	if (unwrap(skb, v6))
 		return -2;
 	count_rx(flow->from, bytes);
@@ -228,7 +245,7 @@ static __always_inline int open_flow(struct __sk_buff *skb, __u32 from, const in
 	struct state *s = bpf_map_lookup_elem(&state, &zero);
 	struct domain *d;
 	struct packet p;
-	int vlan;
+	int vlan, known;
 
 	if (!s || !see(skb, &p, v6))
 		return -2;
@@ -246,15 +263,24 @@ static __always_inline int open_flow(struct __sk_buff *skb, __u32 from, const in
 	if (vlan == NOT_IN_VLAN || !d || !moved ||
 	    find(tunnel->domain, d, vlan, p.e->dst, &there, &port) != MEMBER_PORT || vlan_out(there.member, port, vlan))
 		return -2;
-	if (!gso_bears_unwrapping(skb, p.e->type, port->flags & MEMBER_PEER, v6))
-		return -2;
 	rx_key(&key, &p, v6);
-	here.remote = key.remote;
-	learn(tunnel->domain, vlan, p.e->src, &here);
 	flow = rx_slot(&key);
 	if (!flow)
 		return -2;
+	known = same_rx_key(&flow->key, &key);
+	if (!bears_unwrapping(skb, &p, port->flags & MEMBER_PEER, v6)) {
+		if (!known)
+			flow->checked = 0;
+		flow->key = key;
+		flow->deferred = bpf_ktime_get_coarse_ns();
+		return -2;
+	}
+	if (known && waits_its_turn(flow))
+		return -2;
+	here.remote = key.remote;
+	learn(tunnel->domain, vlan, p.e->src, &here);
 	flow->key = key;
+	flow->deferred = 0;
 	flow->checked = now_ns();
 	flow->epoch = s->epoch;
 	flow->moves = *moved;
@@ -362,7 +388,7 @@ static __always_inline int underlay_slow(struct __sk_buff *skb, const int v6)
 		return drop(DROP_INNER_TRUNCATED);
 
 	if (skb->pkt_type == PACKET_HOST && !is_multicast(&key.local) && plain(&p, v6) && is_ip(p.e->type) &&
-	    lengths_agree(skb, &p, v6) && ecn_agrees(skb, &p, v6)) {
+	    lengths_agree(skb, &p, v6)) {
 		action = v6 ? open_rx_flow6(skb, slot) : open_rx_flow(skb, slot);
 		if (action != -2)
 			return action;

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
 import threading
 import time
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import TYPE_CHECKING
 
 from vxnet.lab.wait import wait_until
@@ -19,19 +21,25 @@ if TYPE_CHECKING:
 PERIOD = 0.001
 """Seconds between two packets."""
 
-_PORT = 7777
+_PORTS = itertools.count(7777)
 _BUFFER = 64 << 20
 _NUMBER = struct.Struct("!Q")
 _SO_RCVBUFFORCE = 33
 
 
+def _broadcast_address(node: Node) -> IPv4Address | IPv6Address:
+    """Return the one of the node's subnet, whose prefix has 24 bits in all labs."""
+    return ip_network(f"{node.address}/24", strict=False).broadcast_address
+
+
 class Stream:
     """Packets flow as long as the ``with`` block lasts; afterwards `lost` says which did not arrive.
 
-    The receiver's socket holds a minute of them, so what is lost was lost on the way.
+    The receiver's socket holds a minute of them, so what is lost was lost on the way. Packets that are ``broadcast``
+    are flooded, over the slow path, whatever has been learned.
     """
 
-    def __init__(self, source: Node, target: Node) -> None:
+    def __init__(self, source: Node, target: Node, *, broadcast: bool = False) -> None:
         """Get both ends ready, and the way between them: ARP is over before the first packet."""
         assert source.ping(target), f"{source.name} does not reach {target.name}"
         with target.enter():
@@ -39,11 +47,16 @@ class Stream:
         with source.enter():
             self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._in.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        self._in.bind((str(target.address), _PORT))
-        self._out.connect((str(target.address), _PORT))
+        # One of its own: what is broadcast comes back to the sender's own sockets as well.
+        place = str(_broadcast_address(target) if broadcast else target.address), next(_PORTS)
+        self._in.bind(place)
+        self._out.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, broadcast)
+        with source.enter():  # its route
+            self._out.connect(place)
         self._stop = threading.Event()
         self._sender = threading.Thread(target=self._send, daemon=True)
         self._arrived: set[int] = set()
+        self._arrivals = 0
         self.sent = 0
 
     def _send(self) -> None:
@@ -56,6 +69,7 @@ class Stream:
         while True:
             try:
                 self._arrived.add(_NUMBER.unpack(self._in.recv(_NUMBER.size))[0])
+                self._arrivals += 1
             except BlockingIOError:
                 return self._arrived
 
@@ -71,6 +85,11 @@ class Stream:
     def lost(self) -> set[int]:
         """The numbers of those that have not arrived."""
         return set(range(self.sent)) - self._arrived
+
+    @property
+    def again(self) -> int:
+        """How many arrived that had arrived before."""
+        return self._arrivals - len(self._arrived)
 
     def __enter__(self) -> Self:
         """Let them flow."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from vxnet.datapath import bridges, leftovers, listening, neighbours, ports, room, segments, static, tunnels, vtep
 from vxnet.datapath import devices as net
-from vxnet.datapath.kernel import find, require_root
+from vxnet.datapath.handover import take_over
+from vxnet.datapath.kernel import require_root
 from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
 from vxnet.datapath.sweep import sweep
@@ -35,12 +36,12 @@ class Datapath:
     def __init__(self, run_dir: Path) -> None:
         """Take over what is there, without what a killed daemon left half done.
 
-        HostError without root, or if another version's layout is there.
+        HostError without root, or if a version is there that means other things by the same (handover.py).
         """
         require_root()
         self._run_dir = run_dir
-        found = find(run_dir)
-        self._parts = Parts(run_dir, found) if found else None
+        found = take_over(run_dir)
+        self._parts = Parts(run_dir, *found) if found else None
         if self._parts:
             leftovers.clear(self._parts)
         self._present: Devices | None = None

@@ -100,7 +100,20 @@ class MapInfo(ctypes.Structure):
         ("max_entries", c_uint32),
         ("map_flags", c_uint32),
         ("name", c_char * 16),
+        ("ifindex", c_uint32),
+        ("btf_vmlinux_value_type_id", c_uint32),
+        ("netns_dev", c_uint64),
+        ("netns_ino", c_uint64),
+        ("btf_id", c_uint32),
+        ("btf_key_type_id", c_uint32),
+        ("btf_value_type_id", c_uint32),
     )
+
+
+class BtfInfo(ctypes.Structure):
+    """The beginning of struct bpf_btf_info."""
+
+    _fields_ = (("btf", c_uint64), ("btf_size", c_uint32), ("id", c_uint32))
 
 
 class TestRunOpts(ctypes.Structure):
@@ -177,6 +190,7 @@ def _lib() -> ctypes.CDLL:
     lib.bpf_prog_bind_map.argtypes = (c_int, c_int, c_void_p)
     lib.bpf_prog_get_fd_by_id.argtypes = (c_uint32,)
     lib.bpf_map_get_fd_by_id.argtypes = (c_uint32,)
+    lib.bpf_btf_get_fd_by_id.argtypes = (c_uint32,)
     lib.bpf_prog_test_run_opts.argtypes = (c_int, POINTER(TestRunOpts))
     lib.bpf_prog_attach_opts.argtypes = (c_int, c_int, c_int, POINTER(AttachOpts))
     lib.bpf_prog_detach2.argtypes = (c_int, c_int, c_int)
@@ -320,6 +334,23 @@ def map_info(fd: int) -> MapInfo:
     info = MapInfo()
     _info(fd, info)
     return info
+
+
+def btf(btf_id: int) -> bytes:
+    """Type information that was loaded with maps, as it is in the object file's section .BTF."""
+    fd = _lib().bpf_btf_get_fd_by_id(btf_id)
+    if fd < 0:
+        what = f"looking at type information {btf_id}"
+        raise _failed(what, fd)
+    try:
+        info = BtfInfo()
+        _info(fd, info)
+        raw = ctypes.create_string_buffer(info.btf_size)
+        info = BtfInfo(btf=ctypes.addressof(raw), btf_size=len(raw))
+        _info(fd, info)
+    finally:
+        os.close(fd)
+    return raw.raw
 
 
 def _info(fd: int, info: ctypes.Structure) -> None:

@@ -65,7 +65,7 @@ def test_maps(btf: Btf) -> None:
         ours = getattr(maps, name, None)
         match ours:
             case Map():
-                assert (ours.key, ours.value) == (types[key], types[value]), name
+                assert (ours._key, ours._value) == (types[key], types[value]), name
             case CounterMap():
                 assert (ctypes.c_uint32, ours._all._type_) == (types[key], types[value]), name
             case None:

@@ -124,8 +124,10 @@ class Host:
     def pass_over(self) -> None:
         """Let a daemon take over what is there, and end again."""
         with self.node.popen(*DAEMON, "--run-dir", str(self.run_dir), env=self._env) as daemon:
-            wait(lambda: self.pid, "the daemon to answer", timeout=30.0)
-            daemon.terminate()
+            try:
+                wait(lambda: self.pid, "the daemon to answer", timeout=30.0)
+            finally:
+                daemon.terminate()
         assert daemon.returncode == 0
 
     # ---- as the kernel has it ----

@@ -7,6 +7,7 @@ when a Datapath is opened is taken over with its FDB, its counters and its traff
 
 from __future__ import annotations
 
+import logging
 import time
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from vxnet.datapath.maps import Maps
     from vxnet.plan import Change
 
+log = logging.getLogger("vxnetd")
+
 
 class Datapath:
     """The switch in the kernel, to be changed. One at a time for each run directory."""
@@ -45,7 +48,7 @@ class Datapath:
         if self._parts:
             leftovers.clear(self._parts)
         self._present: Devices | None = None
-        self._from_others = self._recount = False
+        self._from_others = self._recount = self._full = False
         self._coming: tuple[Change, ...] = ()
 
     def replace_programs(self) -> None:
@@ -106,7 +109,15 @@ class Datapath:
         swept = sweep(self._parts.maps, self._parts.slots, now)
         wanted = {"fdb": 2 * swept.learned, "learned": 2 * swept.places}
         room.make(self._parts, {name: min(elements, room.MOST_LEARNED) for name, elements in wanted.items()})
+        self._tell_full(swept.learned)
         return swept.removed
+
+    def _tell_full(self, learned: int) -> None:
+        """Say once that no more can be learned, and again only after there was some room: entries come and go."""
+        if learned >= room.MOST_LEARNED and not self._full:
+            what = "the FDB is full: %d MACs are learned; others are flooded. Lower ageing or maxaddress"
+            log.warning(what, learned)
+        self._full = learned >= (0.9 * room.MOST_LEARNED if self._full else room.MOST_LEARNED)
 
     def touch(self) -> None:
         """A route, a next hop or an address has changed: void every cached flow."""

@@ -19,12 +19,13 @@ from __future__ import annotations
 import logging
 import os
 from ctypes import c_uint8, c_uint32
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath import attach, btf, libbpf
 from vxnet.datapath.devices import devices
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, alias, load, maps_of, owner_of, program_of, require_root
-from vxnet.datapath.layout import FDB_STATIC, LAYOUT, MEANING, State
+from vxnet.datapath.layout import FDB_STATIC, LAYOUT, MEANING, FdbKey, FdbValue, State
 from vxnet.datapath.maps import SIZES, Maps
 from vxnet.errors import HostError
 
@@ -74,7 +75,8 @@ def _taken_over(run_dir: Path, theirs: dict[str, int], program: Program) -> Foun
             "away with `vxnet down` of that version, or with `ip link delete` of its VXLAN device and `vxnet down`"
         )
         raise HostError(message)
-    ours = load()
+    # As large as theirs, which may have grown (room.py).
+    ours = load(elements={name: libbpf.map_info(fd).max_entries for name, fd in theirs.items() if name in SIZES})
     maps = Maps(ours.maps)
     try:
         for name in SIZES:
@@ -131,7 +133,7 @@ class _Way:
         return bytes(laid)
 
 
-def _elements(theirs: int, ours: int) -> Iterator[tuple[bytes, bytes]]:
+def _elements(theirs: int, ours: int) -> Iterator[list[tuple[bytes, bytes]]]:
     """Yield the elements of one map as the other has them: keys, and values (of each CPU) that are not all zero."""
     old, new = libbpf.map_info(theirs), libbpf.map_info(ours)
     here, there, name = btf.shape(theirs), btf.shape(ours), new.name.decode()
@@ -139,12 +141,15 @@ def _elements(theirs: int, ours: int) -> Iterator[tuple[bytes, bytes]]:
     cpus = libbpf.cpus() if new.type == _PERCPU_ARRAY else 1
     stride, wide = (_stride(info) for info in (old, new))
     for raw_keys, raw_values, count in libbpf.map_batches(theirs, old.key_size, cpus * stride, _CHUNK):
+        elements = []
         for n in range(count):
             each = [raw_values[at : at + stride] for at in range(n * cpus * stride, (n + 1) * cpus * stride, stride)]
             value = b"".join(values.taken(one).ljust(wide, b"\0") for one in each)
             # Arrays begin with zeros. A hash map's element may be zero and say something.
             if any(value) or new.type not in {_ARRAY, _PERCPU_ARRAY}:
-                yield keys.taken(raw_keys[n * old.key_size : (n + 1) * old.key_size]), value
+                elements.append((keys.taken(raw_keys[n * old.key_size : (n + 1) * old.key_size]), value))
+        if elements:
+            yield elements
 
 
 def _stride(info: libbpf.MapInfo) -> int:
@@ -154,22 +159,19 @@ def _stride(info: libbpf.MapInfo) -> int:
 
 
 def _copy(theirs: int, ours: int) -> None:
-    for key, value in _elements(theirs, ours):
-        libbpf.map_update(ours, _bytes(key), _bytes(value))
+    for elements in _elements(theirs, ours):
+        keys, values = (b"".join(side) for side in zip(*elements, strict=True))
+        libbpf.map_update_batch(ours, keys, values, len(elements))
 
 
 def _copy_learned(theirs: int, maps: Maps) -> None:
     """Copy what has been learned, or seen again, since it was copied, and by the new programs not since then."""
     fdb = maps.fdb
-    for raw_key, raw_value in _elements(theirs, fdb.fd):
-        key, value = fdb.key.from_buffer_copy(raw_key), fdb.value.from_buffer_copy(raw_value)
+    for raw_key, raw_value in chain.from_iterable(_elements(theirs, fdb.fd)):
+        key, value = FdbKey.from_buffer_copy(raw_key), FdbValue.from_buffer_copy(raw_value)
         there = fdb.get(key)
         if not value.flags & FDB_STATIC and (there is None or there.last_seen < value.last_seen):
             fdb.put(key, value)
-
-
-def _bytes(raw: bytes) -> object:
-    return (c_uint8 * len(raw)).from_buffer_copy(raw)
 
 
 # ---- programs ------------------------------------------------------------------------------------------------------

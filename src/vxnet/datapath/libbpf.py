@@ -246,6 +246,12 @@ def load(path: str, reuse: dict[str, int], sizes: dict[str, tuple[int, int]], el
                 what = f"taking over map {name}" if name in reuse else f"sizing map {name}"
                 raise _failed(what, code)
         if code := lib.bpf_object__load(handle):
+            if -code == errno.ENOMEM:
+                message = (
+                    "the kernel has no memory for the eBPF maps and programs; "
+                    "free some, or raise the limit of this process's cgroup (systemd: MemoryMax)"
+                )
+                raise KernelError(message)
             detail = next((line for line in _warnings if "failed" in line), "").replace("\n", " ")[:300]
             what = f"the kernel does not take the eBPF programs ({detail})"
             raise _failed(what, code)
@@ -397,7 +403,9 @@ def map_update_batch(fd: int, keys: bytes, values: bytes, count: int) -> None:
 def _not_written(fd: int, code: int) -> KernelError:
     info = map_info(fd)
     name = info.name.decode()
-    return MapFullError(name, info.max_entries) if code == -errno.E2BIG else _failed(f"writing eBPF map {name}", code)
+    if code in {-errno.E2BIG, -errno.ENOSPC}:  # of a hash map, of a trie
+        return MapFullError(name, info.max_entries)
+    return _failed(f"writing eBPF map {name}", code)
 
 
 def map_copy(fd: int, other: int, key_size: int, value_size: int, chunk: int) -> None:

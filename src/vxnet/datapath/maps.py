@@ -25,12 +25,12 @@ class Map(Generic[K, V]):
 
     def __init__(self, fd: int, key: type[K], value: type[V]) -> None:
         self.fd: Final = fd
-        self.key: Final = key
-        self.value: Final = value
+        self._key: Final = key
+        self._value: Final = value
 
     def get(self, key: K) -> V | None:
         """The element at ``key``, or None."""
-        value = self.value()
+        value = self._value()
         return value if libbpf.map_lookup(self.fd, key, value) else None
 
     def put(self, key: K, value: V) -> None:
@@ -52,11 +52,11 @@ class Map(Generic[K, V]):
 
     def items(self) -> Iterator[tuple[K, V]]:
         """All elements. What others change meanwhile may be missed or seen."""
-        key_size, value_size = ctypes.sizeof(self.key), ctypes.sizeof(self.value)
+        key_size, value_size = ctypes.sizeof(self._key), ctypes.sizeof(self._value)
         for keys, values, count in libbpf.map_batches(self.fd, key_size, value_size, _CHUNK):
             # One by one: an array of c_uint32 would be iterated over as ints.
             for n in range(count):
-                key, value = self.key(), self.value()
+                key, value = self._key(), self._value()
                 at = n * key_size
                 ctypes.memmove(ctypes.addressof(key), keys[at : at + key_size], key_size)
                 at = n * value_size

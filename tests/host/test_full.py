@@ -10,8 +10,10 @@ h1 is of a build whose maps hold little. The cgroup's limit counts the memory of
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+import time
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -19,11 +21,15 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.builds import build
+from tests.support.killed import run
 from tests.support.labs import H1, H2, two_hosts
-from tests.support.memory import group
+from tests.support.memory import Group, group
 from tests.support.running import DAEMON, Host, Pair, wait
 from tests.support.stream import Stream
+from vxnet.daemon.keeper import Keeper
 from vxnet.daemon.server import SWEEP
+from vxnet.datapath.layout import FdbKey, FdbValue, Place
+from vxnet.datapath.slots import Slots
 from vxnet.lab import Lab
 from vxnet.model import FdbEntry, HostState, Port, Segment, Vtep
 
@@ -116,6 +122,40 @@ def test_more_machines_than_there_is_room_for(full: Pair) -> None:
         assert full.c.ping(full.d, count=3), "a machine that nobody can learn any more is reached all the same"
         stream.flows()
     assert stream.lost == set()
+
+
+def test_no_memory_for_more_machines(pair: Pair, tmp_path: Path) -> None:
+    """An FDB that cannot grow: said once, sweeping goes on, no packet is lost; it grows when there is memory."""
+    log = tmp_path / "log"
+    pair.h1.kill()
+    with pair.h1.found() as maps:
+        room, slots = maps.capacity("fdb"), Slots(maps)
+        domain, port = slots.domain_of("blue"), slots.port("tap-a")
+        assert domain
+        assert port
+        value = FdbValue(Place(port), 0, time.monotonic_ns())
+        maps.fdb.put_all((FdbKey.of(domain, (2 << 40 | n).to_bytes(6, "big")), value) for n in range(room // 2 + 1))
+
+    def sweep_in(cgroup: Group) -> None:
+        logging.basicConfig(filename=log, format="%(message)s", force=True)
+        cgroup.join()
+        keeper = Keeper(pair.h1.run_dir)
+        cgroup.limit_to_what_is_used(2 << 20)
+        for _ in range(3):
+            keeper.sweep()
+        cgroup.limit(ENOUGH)
+        with pair.h1.found() as maps:
+            assert maps.capacity("fdb") == room
+        keeper.sweep()
+
+    with Stream(pair.a, pair.b) as stream, group() as cgroup:
+        assert not run(pair.h1, lambda: sweep_in(cgroup)).killed
+        stream.flows()
+    assert log.read_text() == f"no room for more MACs can be made: {NO_MEMORY}"
+    assert stream.lost == set()
+    with pair.h1.found() as maps:
+        assert maps.capacity("fdb") > room
+    pair.h1.down()
 
 
 def many_machines(pair: Pair) -> None:

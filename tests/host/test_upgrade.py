@@ -230,3 +230,14 @@ def test_who_only_looks_is_told_what_to_do(pair: Pair, others: dict[str, Path]) 
     pair.h1.kill()
     pair.h1.up(one)
     wait(lambda: pair.h1.changes(one) == (), "nothing to be left to do")
+
+
+def test_down_takes_another_version_away(pair: Pair, others: dict[str, Path]) -> None:
+    """`vxnet down` where a version with another layout was and no daemon runs: all of it is gone."""
+    one, _ = rich(pair)
+    restart(other(pair.h1, others["layout"]), one)
+    maps, programs = list(pair.h1.maps()), list(pair.h1.programs().values())
+    pair.h1.kill()
+    pair.h1.down()
+    assert pair.h1.remains() == []
+    pair.h1.node.wait(lambda: gone(programs, maps), what="programs and maps to go")

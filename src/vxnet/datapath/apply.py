@@ -19,7 +19,7 @@ from vxnet.datapath.kernel import require_root
 from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
 from vxnet.datapath.sweep import sweep
-from vxnet.errors import MapFullError, VxnetError
+from vxnet.errors import KernelError, MapFullError, VxnetError
 from vxnet.model import Bridge, FdbEntry, Neighbour, Port, Segment, Tunnel, Vtep
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Datapath:
             leftovers.clear(self._parts)
         self._present: Devices | None = None
         self._from_others = self._recount = self._full = False
+        self._cramped = ""  # why no room could be made for more to be learned
         self._coming: tuple[Change, ...] = ()
 
     def replace_programs(self) -> None:
@@ -102,13 +103,21 @@ class Datapath:
     def sweep(self, now: int) -> int:
         """Free what has aged out of the FDB by ``now`` (ns of CLOCK_MONOTONIC); return how many entries.
 
-        Where more than half of what can be learned is, room is made for more. KernelError if there is no memory.
+        Where more than half of what can be learned is, room is made for more, if there is memory for it.
         """
         if not self._parts:
             return 0
         swept = sweep(self._parts.maps, self._parts.slots, now)
         wanted = {"fdb": 2 * swept.learned, "learned": 2 * swept.places}
-        room.make(self._parts, {name: min(elements, room.MOST_LEARNED) for name, elements in wanted.items()})
+        try:
+            room.make(self._parts, {name: min(elements, room.MOST_LEARNED) for name, elements in wanted.items()})
+        except KernelError as error:
+            # Nobody has asked for it, and all goes on as it is: with what is flooded that might be learned.
+            if str(error) != self._cramped:
+                log.warning("no room for more MACs can be made: %s", error)
+            self._cramped = str(error)
+        else:
+            self._cramped = ""
         self._tell_full(swept.learned)
         return swept.removed
 

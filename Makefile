@@ -2,7 +2,7 @@
 #
 #   make demo    the article, told and proved on this machine        make test    lint and all tests
 #   make bench   against Linux's bridge, its VXLAN and Open vSwitch  make setup   what the others do first by themselves
-#   make fuzz    input that nobody has thought of
+#   make fuzz    input that nobody has thought of                   make soak    an hour of churn under traffic
 #
 # ARGS=... goes to what is run: make test ARGS="tests/unit -k hostfile"
 
@@ -10,7 +10,7 @@ BIN := .venv/bin
 BPF := src/vxnet/datapath/bpf
 ARGS ?=
 
-.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs bench-cluster fuzz lint format wheel lock \
+.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs bench-cluster fuzz soak lint format wheel lock \
   clean clean-all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -53,6 +53,9 @@ bench-cluster: setup  ## API requests/s, port create to first ping, 200 agents, 
 
 fuzz: setup  ## a minute of random input for all that reads any; ARGS="--seconds 3600 programs api"; findings in build/ (root)
 	@$(BIN)/python -m fuzz $(ARGS)
+
+soak: setup  ## an hour of churn around machines that must not notice; ARGS="--seconds 900"; writes build/ (root)
+	@$(BIN)/python -m soak $(ARGS)
 
 lint: setup  ## ruff (all rules), its formatter, mypy (strict)
 	@$(BIN)/ruff check --quiet

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from tests.support.running import DAEMON, GROUP, Host, Pair, by_hand, change, end, wait
 from tests.support.stream import Stream
 from vxnet.daemon.keeper import Keeper
+from vxnet.daemon.server import Server
 from vxnet.errors import KernelError
 from vxnet.model import FdbEntry, HostState
 
@@ -123,6 +125,25 @@ def test_a_failure_in_the_middle_is_undone(pair: Pair, tmp_path: Path) -> None:
         keeper.down()
     pair.h1.node.run("sysctl -qw net.ipv4.igmp_max_memberships=20")
     assert "vxnet8490" not in pair.h1.node.ip("link")
+
+
+def test_what_fails_again_and_again_is_said_once(pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the daemon does by itself and cannot is said once, again when it fails in another way or after it worked."""
+    words = ["no memory", "no memory", "no room", "", "no room", "no room"]
+
+    def sweep() -> None:
+        if said := words.pop(0):
+            raise KernelError(said)
+
+    async def tended(server: Server) -> None:
+        while words:
+            await server._tend(sweep)
+
+    with pair.h1.node.enter():
+        server = Server(tmp_path)
+    with server._claim:
+        asyncio.run(tended(server))
+    assert [record.getMessage() for record in caplog.records] == ["no memory", "no room", "no room"]
 
 
 # ---- one daemon for one run directory ------------------------------------------------------------------------------

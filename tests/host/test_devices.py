@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+from vxnet.datapath import devices as net
 from vxnet.datapath.devices import devices
 from vxnet.lab import Lab
 
@@ -29,3 +30,16 @@ def test_what_changes_is_seen() -> None:
             host.ip("link set one name three")
             assert "one" not in devices().by_name
             assert devices().by_name["three"].index == first.index
+
+
+def test_what_is_remembered_is_what_is_there() -> None:
+    """However often devices change, come and go, no more is remembered than each of those there, as it was last."""
+    with Lab.unique("devices") as lab:
+        host = lab.host("h1", "192.168.146.131/24")
+        with host.enter():
+            for number in range(5):
+                host.ip(f"link add pair{number} type veth peer name end{number}")
+                host.ip(f"link set lo alias change-{number}")
+                assert devices().by_index.keys() == net._last.keys()
+                host.ip(f"link delete pair{number}")
+            assert devices().by_index.keys() == net._last.keys()

@@ -54,10 +54,14 @@ DAEMON = (sys.executable, "-m", "vxnet.daemon.main")
 
 
 class Host:
-    """One vxnet on a lab's host, with a run directory of its own in ``folder``."""
+    """One vxnet on a lab's host, with a run directory of its own in ``folder``.
 
-    def __init__(self, node: Node, folder: Path, name: str = "") -> None:
+    ``source``: the ``src`` of another build of vxnet, whose commands are run.
+    """
+
+    def __init__(self, node: Node, folder: Path, name: str = "", *, source: Path | None = None) -> None:
         self.node = node
+        self._env = {**os.environ, "PYTHONPATH": str(source)} if source else None
         self.run_dir = folder / (name or node.name)
         self._file = folder / f"{self.run_dir.name}.toml"
 
@@ -65,7 +69,7 @@ class Host:
 
     def vxnet(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `vxnet` in the host."""
-        return self.node.run(*CLI, *words, "--run-dir", str(self.run_dir), check=check)
+        return self.node.run(*CLI, *words, "--run-dir", str(self.run_dir), check=check, env=self._env)
 
     def file(self, state: HostState | str) -> Path:
         """Write the host file of ``state`` and return its path."""
@@ -116,6 +120,15 @@ class Host:
         """Empty the daemon's log."""
         with contextlib.suppress(FileNotFoundError):
             os.truncate(self.run_dir / control.LOG, 0)
+
+    def pass_over(self) -> None:
+        """Let a daemon take over what is there, and end again."""
+        with self.node.popen(*DAEMON, "--run-dir", str(self.run_dir), env=self._env) as daemon:
+            try:
+                wait(lambda: self.pid, "the daemon to answer", timeout=30.0)
+            finally:
+                daemon.terminate()
+        assert daemon.returncode == 0
 
     # ---- as the kernel has it ----
 

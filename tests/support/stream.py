@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
 import threading
 import time
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import TYPE_CHECKING
 
 from vxnet.lab.wait import wait_until
@@ -19,19 +21,25 @@ if TYPE_CHECKING:
 PERIOD = 0.001
 """Seconds between two packets."""
 
-_PORT = 7777
+_PORTS = itertools.count(7777)
 _BUFFER = 64 << 20
 _NUMBER = struct.Struct("!Q")
 _SO_RCVBUFFORCE = 33
 
 
+def _broadcast_address(node: Node) -> IPv4Address | IPv6Address:
+    """Return the one of the node's subnet, whose prefix has 24 bits in all labs."""
+    return ip_network(f"{node.address}/24", strict=False).broadcast_address
+
+
 class Stream:
     """Packets flow as long as the ``with`` block lasts; afterwards `lost` says which did not arrive.
 
-    The receiver's socket holds a minute of them, so what is lost was lost on the way.
+    The receiver's socket holds a minute of them, so what is lost was lost on the way. Packets that are ``broadcast``
+    are flooded, over the slow path, whatever has been learned.
     """
 
-    def __init__(self, source: Node, target: Node) -> None:
+    def __init__(self, source: Node, target: Node, *, broadcast: bool = False, period: float = PERIOD) -> None:
         """Get both ends ready, and the way between them: ARP is over before the first packet."""
         assert source.ping(target), f"{source.name} does not reach {target.name}"
         with target.enter():
@@ -39,38 +47,57 @@ class Stream:
         with source.enter():
             self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._in.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        self._in.bind((str(target.address), _PORT))
-        self._out.connect((str(target.address), _PORT))
+        # One of its own: what is broadcast comes back to the sender's own sockets as well.
+        place = str(_broadcast_address(target) if broadcast else target.address), next(_PORTS)
+        self._in.bind(place)
+        self._out.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, broadcast)
+        with source.enter():  # its route
+            self._out.connect(place)
         self._stop = threading.Event()
         self._sender = threading.Thread(target=self._send, daemon=True)
-        self._arrived: set[int] = set()
+        self._period = period
+        self._next = 0
+        self.overtaken: set[int] = set()
+        """Those that have not arrived, though later ones have."""
+        self.again = 0
+        """How many arrived that had arrived before."""
         self.sent = 0
 
     def _send(self) -> None:
         while not self._stop.is_set():
             self._out.send(_NUMBER.pack(self.sent))
             self.sent += 1
-            time.sleep(PERIOD)
+            time.sleep(self._period)
 
-    def _receive(self) -> set[int]:
+    def receive(self) -> None:
+        """Count what has arrived. To be called once a minute at least, which `flows` does."""
         while True:
             try:
-                self._arrived.add(_NUMBER.unpack(self._in.recv(_NUMBER.size))[0])
+                number = _NUMBER.unpack(self._in.recv(_NUMBER.size))[0]
             except BlockingIOError:
-                return self._arrived
+                return
+            if number >= self._next:
+                self.overtaken.update(range(self._next, number))
+                self._next = number + 1
+            elif number in self.overtaken:
+                self.overtaken.remove(number)
+            else:
+                self.again += 1
+
+    def _arrived_since(self, first: int) -> int:
+        self.receive()
+        return self._next - first - sum(number >= first for number in self.overtaken)
 
     def flows(self, packets: int = 50, *, timeout: float = 10.0) -> float:
         """Wait until this many of the packets sent from now on have arrived; return how many seconds it took."""
         begin, first = time.monotonic(), self.sent
-        wait_until(
-            lambda: len([n for n in self._receive() if n >= first]) >= packets, timeout=timeout, what="packets to flow"
-        )
+        wait_until(lambda: self._arrived_since(first) >= packets, timeout=timeout, what="packets to flow")
         return time.monotonic() - begin
 
     @property
     def lost(self) -> set[int]:
         """The numbers of those that have not arrived."""
-        return set(range(self.sent)) - self._arrived
+        return self.overtaken | set(range(self._next, self.sent))
 
     def __enter__(self) -> Self:
         """Let them flow."""
@@ -83,7 +110,8 @@ class Stream:
         self._stop.set()
         self._sender.join()
         deadline = time.monotonic() + 1
-        while self.sent - 1 not in self._receive() and time.monotonic() < deadline:
+        while self._next < self.sent and time.monotonic() < deadline:
+            self.receive()
             time.sleep(PERIOD)
         self._in.close()
         self._out.close()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -75,6 +76,10 @@ def _start(run_dir: Path) -> subprocess.Popen[bytes]:
     deadline = time.monotonic() + _START
     while not is_running(run_dir):
         if daemon.poll() is not None:
+            if daemon.returncode < 0:
+                ended = signal.Signals(-daemon.returncode).name
+                message = f"vxnetd was ended by {ended} while it started; was there no memory? `dmesg` tells"
+                raise ControlError(message)
             words = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
             message = (words[-1] if words else "vxnetd ended and said nothing").removeprefix("vxnetd: error: ")
             raise ControlError(message)

@@ -49,6 +49,7 @@ class Keeper:
         self._waiting: dict[Port, str] = {}
         self._set_down: dict[str, int] = {}  # the index of each device that somebody has set down, by its name
         self._trouble = ""
+        self._tried: set[Change] = set()  # what has been told of already, and is tried again since it failed
         if self._desired.vtep:
             log.info("adopted %d segments and %d ports", len(self._desired.segments), len(self._desired.ports))
 
@@ -133,11 +134,20 @@ class Keeper:
         actual: Actual | None = None,
     ) -> None:
         def tell(change: Change) -> None:
-            log.info("%s %s %s: %s", change.action, change.kind, change.name, change.reason)
+            if change not in self._tried:
+                log.info("%s %s %s: %s", change.action, change.kind, change.name, change.reason)
+            tried.add(change)
             progress(change)
 
+        tried: set[Change] = set()
+
         if changes := narrowed.changes(desired, actual or self._reader.read()):
-            self._datapath.apply(changes, tell)
+            try:
+                self._datapath.apply(changes, tell)
+            except (VxnetError, OSError):
+                self._tried = tried
+                raise
+            self._tried = set()
 
 
 def _without(state: HostState, waiting: Container[str]) -> HostState:

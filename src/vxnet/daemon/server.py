@@ -53,6 +53,7 @@ class Server:
         self._busy = asyncio.Lock()
         self._stop = asyncio.Event()
         self._ready = False
+        self._failing: dict[str, str] = {}  # what nobody asked for and has failed, and what it said
 
     async def run(self, desired: HostState | None) -> None:
         """Serve until told to stop. With ``desired``, bring the host there first, as far as its devices allow."""
@@ -98,11 +99,15 @@ class Server:
             await self._tend(self._keeper.repair)
 
     async def _tend(self, work: Callable[[], None]) -> None:
-        """Do what nobody asked for: when it fails there is nobody to tell, and the next time it may not."""
+        """Do what nobody asked for: when it fails the log is told, once, and the next time it may not."""
         try:
             await self._do(work)
         except (VxnetError, OSError) as error:
-            log.error("%s", error)  # noqa: TRY400  (its words say it all)
+            if self._failing.get(work.__qualname__) != str(error):
+                log.error("%s", error)  # noqa: TRY400  (its words say it all)
+            self._failing[work.__qualname__] = str(error)
+        else:
+            self._failing.pop(work.__qualname__, None)
         self._tell_ready()
 
     # ---- the control socket ------------------------------------------------------------------------------------

@@ -7,17 +7,19 @@ when a Datapath is opened is taken over with its FDB, its counters and its traff
 
 from __future__ import annotations
 
+import logging
 import time
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import bridges, leftovers, listening, neighbours, ports, room, segments, static, tunnels, vtep
 from vxnet.datapath import devices as net
-from vxnet.datapath.kernel import find, require_root
+from vxnet.datapath.handover import take_over
+from vxnet.datapath.kernel import require_root
 from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
 from vxnet.datapath.sweep import sweep
-from vxnet.errors import MapFullError, VxnetError
+from vxnet.errors import KernelError, MapFullError, VxnetError
 from vxnet.model import Bridge, FdbEntry, Neighbour, Port, Segment, Tunnel, Vtep
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from vxnet.datapath.maps import Maps
     from vxnet.plan import Change
 
+log = logging.getLogger("vxnetd")
+
 
 class Datapath:
     """The switch in the kernel, to be changed. One at a time for each run directory."""
@@ -35,16 +39,17 @@ class Datapath:
     def __init__(self, run_dir: Path) -> None:
         """Take over what is there, without what a killed daemon left half done.
 
-        HostError without root, or if another version's layout is there.
+        HostError without root, or if a version is there that means other things by the same (handover.py).
         """
         require_root()
         self._run_dir = run_dir
-        found = find(run_dir)
-        self._parts = Parts(run_dir, found) if found else None
+        found = take_over(run_dir)
+        self._parts = Parts(run_dir, *found) if found else None
         if self._parts:
             leftovers.clear(self._parts)
         self._present: Devices | None = None
-        self._from_others = self._recount = False
+        self._from_others = self._recount = self._full = False
+        self._cramped = ""  # why no room could be made for more to be learned
         self._coming: tuple[Change, ...] = ()
 
     def replace_programs(self) -> None:
@@ -98,14 +103,30 @@ class Datapath:
     def sweep(self, now: int) -> int:
         """Free what has aged out of the FDB by ``now`` (ns of CLOCK_MONOTONIC); return how many entries.
 
-        Where more than half of what can be learned is, room is made for more. KernelError if there is no memory.
+        Where more than half of what can be learned is, room is made for more, if there is memory for it.
         """
         if not self._parts:
             return 0
         swept = sweep(self._parts.maps, self._parts.slots, now)
         wanted = {"fdb": 2 * swept.learned, "learned": 2 * swept.places}
-        room.make(self._parts, {name: min(elements, room.MOST_LEARNED) for name, elements in wanted.items()})
+        try:
+            room.make(self._parts, {name: min(elements, room.MOST_LEARNED) for name, elements in wanted.items()})
+        except KernelError as error:
+            # Nobody has asked for it, and all goes on as it is: with what is flooded that might be learned.
+            if str(error) != self._cramped:
+                log.warning("no room for more MACs can be made: %s", error)
+            self._cramped = str(error)
+        else:
+            self._cramped = ""
+        self._tell_full(swept.learned)
         return swept.removed
+
+    def _tell_full(self, learned: int) -> None:
+        """Say once that no more can be learned, and again only after there was some room: entries come and go."""
+        if learned >= room.MOST_LEARNED and not self._full:
+            what = "the FDB is full: %d MACs are learned; others are flooded. Lower ageing or maxaddress"
+            log.warning(what, learned)
+        self._full = learned >= (0.9 * room.MOST_LEARNED if self._full else room.MOST_LEARNED)
 
     def touch(self) -> None:
         """A route, a next hop or an address has changed: void every cached flow."""

@@ -105,6 +105,14 @@ def attach(ifindex: int, prog_fd: int, instance: int, *, quickly: bool = False) 
             pass  # somebody else was faster
 
 
+def replace(found: Attached, prog_fd: int) -> None:
+    """Put a program in the place of one that is attached, in one step."""
+    if found.filter is None:
+        libbpf.tcx_attach(found.ifindex, prog_fd, found.program.id)
+    else:
+        libbpf.clsact_attach(found.ifindex, prog_fd, found.filter.handle, found.filter.priority, replace=True)
+
+
 def _attach_tcx(ifindex: int, prog_fd: int, replaced: int | None) -> None:
     if replaced != libbpf.program(prog_fd).id:  # which the kernel would refuse to attach once more
         libbpf.tcx_attach(ifindex, prog_fd, replaced)

@@ -11,7 +11,6 @@ import socket
 import struct
 import sys
 from contextlib import contextmanager
-from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -57,9 +56,6 @@ _IFF_UP, _IFF_LOOPBACK, _IFF_PROMISC, _IFF_LOWER_UP = 0x1, 0x8, 0x100, 0x10000
 _ARPHRD_ETHER = 1
 _CLSACT = 0xFFFF0000
 _CLSACT_INGRESS, _CLSACT_EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
-
-_REMEMBERED = 4096
-"""How many devices are remembered as they were read last: of each a kilobyte or two."""
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +120,8 @@ def devices() -> Devices:
             addresses.setdefault(struct.unpack_from("=I", reply, 4)[0], []).append(ip_address(local))
     replies = talk(_RTM_GETLINK, NLM_F_DUMP, _which(0), "reading the network devices")
     found = [_with_addresses(_device(reply), addresses) for reply in replies]
+    for gone in _last.keys() - {device.index for device in found}:
+        _last.pop(gone, None)
     return Devices({device.index: device for device in found}, {device.name: device for device in found})
 
 
@@ -158,13 +156,25 @@ def _with_addresses(device: Device, addresses: Mapping[int, list[IPAddress]]) ->
     return msgspec.structs.replace(device, addresses=tuple(there)) if there else device
 
 
-@lru_cache(_REMEMBERED)
+_last: dict[int, tuple[bytes, Device]] = {}
+"""Each device as it was read last, by its index, and what was read: a kilobyte or two, and no more for changes."""
+
+
 def _device(reply: bytes) -> Device:
     """Return the device that a message tells of, but for its addresses.
 
     Most are asked for again and again, and have not changed since: to read 40 attributes takes ten times as long as to
     see that they are the same.
     """
+    (index,) = struct.unpack_from("=i", reply, 4)
+    message, device = _last.get(index, (b"", None))
+    if device is None or message != reply:
+        device = _read(reply)
+        _last[index] = reply, device
+    return device
+
+
+def _read(reply: bytes) -> Device:
     kind_of_hardware, index, flags = struct.unpack_from("=HiI", reply, 2)
     values = dict(attributes(reply[IFINFOMSG:]))
     info = dict(attributes(values.get(_IFLA_LINKINFO, b"")))

@@ -13,11 +13,11 @@ there at all) inside `ip netns exec`, and whoever has the network namespace can 
 from __future__ import annotations
 
 import os
-from ctypes import c_uint32
+from ctypes import c_uint8, c_uint32
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import attach, libbpf
+from vxnet.datapath import attach, btf, libbpf
 from vxnet.datapath.devices import devices
 from vxnet.datapath.layout import LAYOUT
 from vxnet.datapath.maps import SIZES, Maps
@@ -46,26 +46,31 @@ def overlay_name(dstport: int) -> str:
 def find(run_dir: Path, present: Devices | None = None) -> Maps | None:
     """Find the maps that the daemon of ``run_dir`` left in the kernel of this network namespace, or None. Close them.
 
-    HostError when they are of another version of vxnet than this one: `vxnet down` of that version, or deleting the
-    device and then `vxnet down`, clears them away.
+    HostError when another version of vxnet has laid them out: the next daemon takes them over (handover.py).
     """
     require_root()
+    program = program_of(run_dir, present)
+    if program is None:
+        return None
+    if maps := maps_of(program):
+        return maps
+    message = (
+        f"what {run_dir} has in the kernel is another version of vxnet's; start vxnetd anew, which takes it over "
+        "(`systemctl restart vxnetd`, or end it and `vxnet up HOST.toml`)"
+    )
+    raise HostError(message)
+
+
+def program_of(run_dir: Path, present: Devices | None = None) -> Program | None:
+    """Return one of the programs that belong to ``run_dir`` in this namespace, whichever version's; None: none does."""
     mine, there = alias(run_dir), (present or devices()).by_index
     for device in there.values():
         if device.alias == mine and (program := _program_on(device.index)):
-            if maps := _maps_of(program):
-                return maps
-            message = (
-                f"{device.name}: in the kernel by another version of vxnet, whose maps this one cannot read; take it "
-                f"away with `ip link delete {device.name}` and `vxnet down`"
-            )
-            raise HostError(message)
+            return program
     # Nothing that we made is left, or nothing had to be made: a bridge of devices that were there.
     for device in there.values():
-        if (program := _program_on(device.index)) and (maps := _maps_of(program)):
-            if owner(maps) == mine:
-                return maps
-            maps.close()
+        if (program := _program_on(device.index)) and owner_of(program) == mine:
+            return program
     return None
 
 
@@ -82,16 +87,30 @@ def _program_on(ifindex: int) -> Program | None:
 
 
 def owner_of(program: Program) -> str:
-    """Return the alias of whom a program of a vxnet's belongs to; empty if another version has loaded it."""
-    maps = _maps_of(program)
+    """Return the alias of whom a program of a vxnet's belongs to; empty if that cannot be told."""
+    maps = maps_of(program)
     if maps is None:
-        return ""
+        return _owner_elsewhere(program)
     with maps:
         return owner(maps)
 
 
-def _maps_of(program: Program) -> Maps | None:
-    """Return the maps of a program, or None if they are laid out in another way."""
+def _owner_elsewhere(program: Program) -> str:
+    """Return the owner as another version has written it down."""
+    for name, fd in filter(None, map(libbpf.map_by_id, program.map_ids)):
+        try:
+            if name == "state":
+                place = btf.shape(fd).value.get("owner", (0, 0))
+                value = (c_uint8 * libbpf.map_info(fd).value_size)()
+                libbpf.map_lookup(fd, c_uint32(0), value)
+                return bytes(value)[place[0] : sum(place)].rstrip(b"\0").decode()
+        finally:
+            os.close(fd)
+    return ""
+
+
+def maps_of(program: Program) -> Maps | None:
+    """Return the maps of a program, or None if they are laid out in another way. Close them."""
     fds = dict(filter(None, map(libbpf.map_by_id, program.map_ids)))
     sizes = {name: (info.key_size, info.value_size) for name, fd in fds.items() for info in [libbpf.map_info(fd)]}
     if all(sizes.get(name) == size for name, size in SIZES.items()):

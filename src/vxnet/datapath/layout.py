@@ -77,12 +77,14 @@ class State(ctypes.Structure):
     epoch: int
     domains_high: int
     members_high: int
+    meaning: int
     owner: bytes
     _fields_ = (
         ("layout", c_uint32),
         ("epoch", c_uint32),
         ("domains_high", c_uint32),
         ("members_high", c_uint32),
+        ("meaning", c_uint32),
         ("owner", c_char * OWNER_LEN),
     )
 
@@ -329,7 +331,10 @@ SHARED = (
 )
 
 MEANING = 1
-"""Counted up when a value comes to mean something else, where no field moves."""
+"""Counted up when a value comes to mean something else, or when a field that is new may not begin as zero.
+
+Maps of another layout are taken over field by field (handover.py), but not those of another meaning.
+"""
 
 LAYOUT = zlib.crc32(" ".join((str(MEANING), *map(_shape, SHARED))).encode())
-"""A checksum of all of the above: maps whose `state` has another one are another version's, and are not adopted."""
+"""A checksum of all of the above: maps whose `state` has another one are another version's (handover.py)."""

@@ -100,7 +100,20 @@ class MapInfo(ctypes.Structure):
         ("max_entries", c_uint32),
         ("map_flags", c_uint32),
         ("name", c_char * 16),
+        ("ifindex", c_uint32),
+        ("btf_vmlinux_value_type_id", c_uint32),
+        ("netns_dev", c_uint64),
+        ("netns_ino", c_uint64),
+        ("btf_id", c_uint32),
+        ("btf_key_type_id", c_uint32),
+        ("btf_value_type_id", c_uint32),
     )
+
+
+class BtfInfo(ctypes.Structure):
+    """The beginning of struct bpf_btf_info."""
+
+    _fields_ = (("btf", c_uint64), ("btf_size", c_uint32), ("id", c_uint32))
 
 
 class TestRunOpts(ctypes.Structure):
@@ -177,6 +190,7 @@ def _lib() -> ctypes.CDLL:
     lib.bpf_prog_bind_map.argtypes = (c_int, c_int, c_void_p)
     lib.bpf_prog_get_fd_by_id.argtypes = (c_uint32,)
     lib.bpf_map_get_fd_by_id.argtypes = (c_uint32,)
+    lib.bpf_btf_get_fd_by_id.argtypes = (c_uint32,)
     lib.bpf_prog_test_run_opts.argtypes = (c_int, POINTER(TestRunOpts))
     lib.bpf_prog_attach_opts.argtypes = (c_int, c_int, c_int, POINTER(AttachOpts))
     lib.bpf_prog_detach2.argtypes = (c_int, c_int, c_int)
@@ -232,6 +246,12 @@ def load(path: str, reuse: dict[str, int], sizes: dict[str, tuple[int, int]], el
                 what = f"taking over map {name}" if name in reuse else f"sizing map {name}"
                 raise _failed(what, code)
         if code := lib.bpf_object__load(handle):
+            if -code == errno.ENOMEM:
+                message = (
+                    "the kernel has no memory for the eBPF maps and programs; "
+                    "free some, or raise the limit of this process's cgroup (systemd: MemoryMax)"
+                )
+                raise KernelError(message)
             detail = next((line for line in _warnings if "failed" in line), "").replace("\n", " ")[:300]
             what = f"the kernel does not take the eBPF programs ({detail})"
             raise _failed(what, code)
@@ -322,6 +342,23 @@ def map_info(fd: int) -> MapInfo:
     return info
 
 
+def btf(btf_id: int) -> bytes:
+    """Type information that was loaded with maps, as it is in the object file's section .BTF."""
+    fd = _lib().bpf_btf_get_fd_by_id(btf_id)
+    if fd < 0:
+        what = f"looking at type information {btf_id}"
+        raise _failed(what, fd)
+    try:
+        info = BtfInfo()
+        _info(fd, info)
+        raw = ctypes.create_string_buffer(info.btf_size)
+        info = BtfInfo(btf=ctypes.addressof(raw), btf_size=len(raw))
+        _info(fd, info)
+    finally:
+        os.close(fd)
+    return raw.raw
+
+
 def _info(fd: int, info: ctypes.Structure) -> None:
     size = c_uint32(ctypes.sizeof(info))
     if code := _lib().bpf_obj_get_info_by_fd(fd, byref(info), byref(size)):
@@ -366,7 +403,9 @@ def map_update_batch(fd: int, keys: bytes, values: bytes, count: int) -> None:
 def _not_written(fd: int, code: int) -> KernelError:
     info = map_info(fd)
     name = info.name.decode()
-    return MapFullError(name, info.max_entries) if code == -errno.E2BIG else _failed(f"writing eBPF map {name}", code)
+    if code in {-errno.E2BIG, -errno.ENOSPC}:  # of a hash map, of a trie
+        return MapFullError(name, info.max_entries)
+    return _failed(f"writing eBPF map {name}", code)
 
 
 def map_copy(fd: int, other: int, key_size: int, value_size: int, chunk: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from vxnet.datapath import internal, neighbours
 from vxnet.datapath.kernel import alias, load
-from vxnet.datapath.layout import LAYOUT, State, VtepValue
+from vxnet.datapath.layout import LAYOUT, MEANING, State, VtepValue
 from vxnet.datapath.maps import Maps
 from vxnet.datapath.senders import Senders
 from vxnet.datapath.slots import Slots
@@ -43,7 +43,7 @@ class Parts:
         """Load this build's programs over new maps, some of which are to hold so many ``elements``."""
         programs, fds = load(elements=elements)
         maps = Maps(fds)
-        maps.state.put(_ZERO, State(layout=LAYOUT, owner=alias(run_dir).encode()))
+        maps.state.put(_ZERO, State(layout=LAYOUT, meaning=MEANING, owner=alias(run_dir).encode()))
         return cls(run_dir, maps, programs)
 
     def adopt(self, loaded: Loaded, renewed: Collection[str]) -> None:

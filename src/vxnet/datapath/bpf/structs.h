@@ -35,10 +35,11 @@ struct place {
 
 /* What belongs to all of one daemon's switch. */
 struct state {
-	__u32 layout;		/* of who made these maps (layout.py): another one cannot read them */
+	__u32 layout;		/* of who made these maps (layout.py): another one has to take them over */
 	__u32 epoch;		/* cached flows of another epoch are void; Python adds 1 after each change */
 	__u32 domains_high;	/* slots of domains and members from here on have never been used */
 	__u32 members_high;
+	__u32 meaning;		/* MEANING of layout.py: maps that were meant otherwise are not taken over (handover.py) */
 	char owner[OWNER_LEN];	/* whose this is: the alias of the devices it made (kernel.py) */
 };
 

@@ -10,8 +10,8 @@ BIN := .venv/bin
 BPF := src/vxnet/datapath/bpf
 ARGS ?=
 
-.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs bench-cluster fuzz soak lint format wheel lock \
-  clean clean-all
+.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs bench-scale bench-cluster fuzz soak \
+  lint format wheel lock clean clean-all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -47,6 +47,9 @@ bench: setup  ## packets/s, latency and streams beside the kernel's and Open vSw
 
 bench-ovs: setup  ## 500 bridges from ovs-vsctl to forwarding, beside the real ovs-vswitchd; writes build/ (root)
 	@$(BIN)/python -m bench.ovs $(ARGS)
+
+bench-scale: setup  ## 100 000 segments, a million MACs, 2000 remotes, beside Linux's own; writes build/ (root)
+	@$(BIN)/python -m bench.scale $(ARGS)
 
 bench-cluster: setup  ## API requests/s, port create to first ping, 200 agents, memory; writes build/ (root)
 	@$(BIN)/python -m bench.cluster $(ARGS)

@@ -8,30 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import rich.table
 import typer
-from rich import box
 from rich.console import Console
 
 from bench import machine
 from bench.bpf import BUILD
 from bench.cluster.creating import creating
 from bench.cluster.memory import memory
-from bench.cluster.page import filled, measured_on
 from bench.cluster.ping import pings
 from bench.cluster.results import Report
 from bench.cluster.spreading import CONCERNED, spreading
 from bench.cluster.stage import STORES
-from bench.cluster.table import markdown, tables
+from bench.cluster.table import tables
+from bench.markdown import filled, markdown, measured_on, shown
 from vxnet.errors import VxnetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.cluster.table import Table
-
 PARTS = ("creating", "ping", "spreading", "memory")
 CLIENTS = (1, 8)
+MARK = "bench-cluster"
+"""Of the figures on a page of the documentation."""
 SMALL = 100
 """Networks of the small cloud that the large one is held against."""
 
@@ -66,16 +64,16 @@ def main(
         for more in _measured(wanted, kinds, sizes):
             found = _with(found, more)
             for table in tables(more):
-                console.print(_shown(table))
+                console.print(shown(table))
     except VxnetError as error:
         print(f"bench: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    figures = f"{measured_on(found.machine)}\n\n{markdown(tables(found))}\n"
+    figures = f"{measured_on(found.machine, 'make bench-cluster')}\n\n{markdown(tables(found))}\n"
     BUILD.mkdir(exist_ok=True)
     (BUILD / "bench-cluster.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     (BUILD / "bench-cluster.md").write_text(figures)
     if page:
-        Path(page).write_text(filled(Path(page).read_text(), figures))
+        Path(page).write_text(filled(Path(page).read_text(), figures, MARK))
     console.print("build/bench-cluster.json, build/bench-cluster.md")
 
 
@@ -98,15 +96,6 @@ def _measured(wanted: list[str], kinds: list[str], sizes: Sizes) -> Iterator[Rep
 def _with(found: Report, more: Report) -> Report:
     fields = ("creating", "pings", "spreads", "memory")
     return msgspec.structs.replace(found, **{name: getattr(found, name) + getattr(more, name) for name in fields})
-
-
-def _shown(table: Table) -> rich.table.Table:
-    shown = rich.table.Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, name in enumerate(table.head):
-        shown.add_column(name, justify="right" if number else "left")
-    for row in table.rows:
-        shown.add_row(*row)
-    return shown
 
 
 def _chosen(names: str, there: tuple[str, ...], option: str) -> list[str]:

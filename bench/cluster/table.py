@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results as rows of text: for a terminal, and, the same, for the documentation in Markdown."""
+"""The results as rows of text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bench.cluster.results import TARGETS, met, two
+from bench.markdown import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from bench.cluster.creating import Creating
     from bench.cluster.memory import Memory
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
     from bench.cluster.spreading import Spread
 
 _MIB = 1 << 20
-
-
-class Table(NamedTuple):
-    """A head and rows, all of as many cells."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def tables(found: Report) -> list[Table]:
@@ -36,20 +29,6 @@ def tables(found: Report) -> list[Table]:
         _memory(found.memory) if found.memory else None,
     )
     return [table for table in made if table]
-
-
-def markdown(tables: Iterable[Table]) -> str:
-    """Return them as Markdown, each below its title."""
-    return "\n\n".join(
-        "\n".join(
-            (f"{table.title}:", "", *(f"| {' | '.join(row)} |" for row in (table.head, _rule(table), *table.rows)))
-        )
-        for table in tables
-    )
-
-
-def _rule(table: Table) -> tuple[str, ...]:
-    return ("---",) * len(table.head)
 
 
 def _creating(found: Sequence[Creating]) -> Table:

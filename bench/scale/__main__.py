@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import rich.table
 import typer
-from rich import box
 from rich.console import Console
 
 from bench import machine
 from bench.bpf import BUILD
-from bench.cluster.table import markdown
+from bench.markdown import filled, markdown, measured_on, shown
 from bench.scale.chart import draw
 from bench.scale.fdb import EACH, fdb
 from bench.scale.pairs import pairs
@@ -31,12 +29,17 @@ if TYPE_CHECKING:
     from bench.scale.results import Fdb, Networks, Remotes
 
 
+MARK = "bench-scale"
+"""Of the figures on a page of the documentation."""
+
+
 def main(
     *,
     segment_counts: Annotated[str, typer.Option("--segments", metavar="N,...")] = "1000,5000,20000,100000",
     pair_counts: Annotated[str, typer.Option("--pairs", metavar="N,...")] = "1000,5000",
     fdb_counts: Annotated[str, typer.Option("--fdb", metavar="N,...")] = f"{EACH},1000000",
     remote_counts: Annotated[str, typer.Option("--remotes", metavar="N,...")] = "10,100,2000",
+    page: Annotated[str, typer.Option(metavar="FILE", help="A page to put the tables into.")] = "",
 ) -> None:
     """What it costs to have many segments, FDB entries, remotes; beside Linux's own, on this machine (root).
 
@@ -55,15 +58,13 @@ def main(
     report = msgspec.convert({"machine": msgspec.to_builtins(about), **msgspec.to_builtins(found)}, Report)
     every = list(tables(report))
     for table in every:
-        shown = rich.table.Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for head in table.head:
-            shown.add_column(head, justify="right")
-        for row in table.rows:
-            shown.add_row(*row)
-        console.print(shown)
+        console.print(shown(table))
     BUILD.mkdir(exist_ok=True)
     (BUILD / "bench-scale.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    (BUILD / "bench-scale.md").write_text(f"{markdown(every)}\n", encoding="utf-8")
+    text = f"{measured_on(about, 'make bench-scale')}\n\n{markdown(every)}\n"
+    (BUILD / "bench-scale.md").write_text(text, encoding="utf-8")
+    if page:
+        Path(page).write_text(filled(Path(page).read_text(encoding="utf-8"), text, MARK), encoding="utf-8")
     draw(report, Path(BUILD / "bench-scale.svg"))
     console.print("build/bench-scale.json, build/bench-scale.md, build/bench-scale.svg")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.cluster.table import Table
+from bench.markdown import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

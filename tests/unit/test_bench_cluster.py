@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.cluster.page import BEGIN, END, filled
+from bench.cluster.__main__ import MARK
 from bench.cluster.ping import First, Pings
 from bench.cluster.results import Two, met, two
-from bench.cluster.table import Table, markdown
+from bench.markdown import Table, filled, markdown
 from vxnet.errors import VxnetError
+
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 
 
 @pytest.mark.parametrize(
@@ -50,21 +52,22 @@ def test_markdown() -> None:
 def test_a_page_is_filled_between_its_marks() -> None:
     """What stands around the marks stays, however often it is filled."""
     page = f"# Head\n\n{BEGIN}\nold\n{END}\n\ntail\n"
-    once = filled(page, "new\n")
+    once = filled(page, "new\n", "figures")
     assert once == f"# Head\n\n{BEGIN}\nnew\n{END}\n\ntail\n"
-    assert filled(once, "new") == once
+    assert filled(once, "new", "figures") == once
 
 
 @pytest.mark.parametrize("page", ["", BEGIN, f"{END}\n{BEGIN}\n"])
 def test_a_page_without_marks(page: str) -> None:
     """Figures are not put anywhere."""
     with pytest.raises(VxnetError, match=BEGIN):
-        filled(page, "new")
+        filled(page, "new", "figures")
 
 
 def test_the_documentation_has_one_place_for_the_figures() -> None:
     """The page has both marks, each once, and figures of every part between them."""
     page = (Path(__file__).parents[2] / "docs" / "cluster-performance.md").read_text()
-    assert [page.count(mark) for mark in (BEGIN, END)] == [1, 1]
-    figures = page.partition(BEGIN)[2].partition(END)[0]
+    begin, end = f"<!-- {MARK} -->", f"<!-- /{MARK} -->"
+    assert [page.count(mark) for mark in (begin, end)] == [1, 1]
+    figures = page.partition(begin)[2].partition(end)[0]
     assert [words in figures for words in ("requests/s", "ping answered", "hosts concerned", "MiB")] == [True] * 4

@@ -64,6 +64,9 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     BUM goes to ``remotes`` (head-end replication) or to ``group`` (IP multicast), or, with neither, to local ports
     only. ``ageing`` is in seconds. ``maxaddress`` bounds what one port or one remote may teach.
 
+    ``storm_control`` bounds the BUM frames a second from one port or one remote, ``storm_control_total`` those from all
+    of them together; 0: any number.
+
     ``senders`` (prefixes, canonical: ``192.168.146.136/32``) are from whom packets are taken; None: from anybody.
 
     ``ttl`` 0 and ``tos`` None take the inner packet's. ``df``: routers are not to fragment the outer packet; the VTEP
@@ -78,6 +81,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     ageing: int = AGEING
     learning: bool = True
     maxaddress: int = MAXADDRESS
+    storm_control: int = 0
+    storm_control_total: int = 0
     senders: tuple[str, ...] | None = None
     ttl: int = 64
     tos: int | None = 0
@@ -159,6 +164,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     """A local Ethernet device attached to a segment or a bridge, both by name.
 
     ``sources`` (port security, of segments' ports alone): what may leave the port, nothing else does; None: anything.
+    ``storm_control`` (of segments' ports alone): BUM frames a second from it, in the place of what its segment says.
 
     An ``internal`` one is made by vxnet and holds addresses of this host. ``vlans`` matter in a bridge alone, ``mac``
     (``aa:bb:cc:dd:ee:ff``, lower case; None: as it is) for internal ports alone, ``mtu`` (bytes; None: as it is) for
@@ -172,6 +178,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     mac: str | None = None
     mtu: int | None = None
     sources: tuple[Source, ...] | None = None
+    storm_control: int | None = None
 
 
 class FdbEntry(msgspec.Struct, frozen=True, kw_only=True):

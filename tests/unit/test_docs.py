@@ -124,11 +124,11 @@ def test_drop_reasons_are_told() -> None:
     assert all(row[3] for row in rows)
 
 
-def test_rules_are_numbered_one_to_ten() -> None:
+def test_rules_are_numbered_from_one_on() -> None:
     """switch.py and the C cite the rules by these numbers."""
     section = text_of(HOW_IT_WORKS).partition("\n## The forwarding rules\n")[2].partition("\n## ")[0]
-    rules = [str(number) for number in range(1, 11)]
-    assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == rules
+    rules = re.findall(r"^(\d+)\. ", section, re.MULTILINE)
+    assert rules == [str(number) for number in range(1, len(rules) + 1)]
     cited = re.findall(
         r"[Rr]ules? (\d+)", "".join(map(text_of, (*BPF.glob("*.h"), *(ROOT / "src/vxnet").glob("*.py"))))
     )

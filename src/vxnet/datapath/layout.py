@@ -118,6 +118,8 @@ class Domain(ctypes.Structure):
     vni: int
     maxaddress: int
     used: int
+    storm_control: int
+    storm_control_total: int
     name: bytes
     _fields_ = (
         ("ageing", c_uint64),
@@ -127,6 +129,8 @@ class Domain(ctypes.Structure):
         ("vni", c_uint32),
         ("maxaddress", c_uint32),
         ("used", c_uint32),
+        ("storm_control", c_uint32),
+        ("storm_control_total", c_uint32),
         ("name", c_char * NAME_LEN),
     )
 
@@ -145,6 +149,7 @@ class Member(ctypes.Structure):
     dstport: int
     ttl: int
     tos: int
+    storm_control: int
     local: Address
     remote: Address
     group: Address
@@ -161,6 +166,7 @@ class Member(ctypes.Structure):
         ("dstport", c_uint32),
         ("ttl", c_uint32),
         ("tos", c_uint32),
+        ("storm_control", c_uint32),
         ("local", Address),
         ("remote", Address),
         ("group", Address),
@@ -283,6 +289,7 @@ class Traffic(ctypes.Structure):
     tx_packets: int
     tx_bytes: int
     unlearned: int
+    suppressed: int
     told: int
     _fields_ = (
         ("rx_packets", c_uint64),
@@ -290,6 +297,7 @@ class Traffic(ctypes.Structure):
         ("tx_packets", c_uint64),
         ("tx_bytes", c_uint64),
         ("unlearned", c_uint64),
+        ("suppressed", c_uint64),
         ("told", c_uint64),
     )
 

@@ -47,6 +47,7 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
     )
     member = Member(kind=MEMBER_PORT, domain=domain, ifindex=device.index, flags=flags, name=port.device.encode())
     vlans.describe(member, port.vlans)
+    member.storm_control = port.storm_control or 0
     if port.sources is not None:
         member.flags |= MEMBER_SECURED
     slot = slot or slots.free_members(1)[0]

@@ -37,6 +37,7 @@ class Traffic(msgspec.Struct, frozen=True):
     """Packets and bytes (of tenants' frames, without outer headers). rx: into the segment; tx: out of it.
 
     ``unlearned`` counts source MACs not learned: the place had taught ``maxaddress`` already, or the FDB was full.
+    ``suppressed`` counts BUM frames from there that storm control dropped.
     """
 
     rx_packets: int = 0
@@ -44,6 +45,7 @@ class Traffic(msgspec.Struct, frozen=True):
     tx_packets: int = 0
     tx_bytes: int = 0
     unlearned: int = 0
+    suppressed: int = 0
 
 
 class FdbRow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,6 +97,8 @@ class SegmentRow(msgspec.Struct, frozen=True):
     ports: tuple[PortRow, ...]
     remotes: tuple[RemoteRow, ...]
     traffic: Traffic
+    storm_control: int = 0
+    storm_control_total: int = 0
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -296,6 +300,8 @@ def _segment(maps: Maps, slots: Slots, slot: int, rows: Mapping[str, list[FdbRow
             for address in remotes
         ),
         traffic=_traffic(maps, tunnel),
+        storm_control=domain.storm_control,
+        storm_control_total=domain.storm_control_total,
     )
 
 

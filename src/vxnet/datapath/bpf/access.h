@@ -6,7 +6,7 @@
  *   2. access_slow    otherwise: whose port, which VLAN, check and learn the source, look the destination up:
  *        3. may_leave       of a secured port: only with its sources (secure.h)
  *        4. answer          a question for an address whose MAC is known: back with it (answer.h)
- *        5. flood           group MAC, or nobody knows it
+ *        5. flood           group MAC, or nobody knows it; not more than storm control lets in (storm.h)
  *        6. to_port         it is here: hand it over (and remember the answer)
  *        7. to_tunnel       it is behind a remote: wrap and send (and remember), or let the VXLAN device send
  *        8. too_big         it does not fit the path: tell the sender (toobig.h)
@@ -19,6 +19,7 @@
 #include "flood.h"
 #include "flows.h"
 #include "secure.h"
+#include "storm.h"
 #include "toobig.h"
 #include "tunnel.h"
 
@@ -251,6 +252,8 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	case MEMBER_TUNNEL:
 		return to_tunnel(skb, &f, &there, target, 1);
 	default:
+		if (is_storm(f.domain, &here))
+			return drop(DROP_STORM);
 		return flood_frame(skb, &f, d);
 	}
 }

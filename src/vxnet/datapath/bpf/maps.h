@@ -23,6 +23,8 @@
 #define MAX_SOURCES (1 << 22)
 #define MAX_SENDERS (1 << 22)
 
+#define MAX_STORMS (1 << 14)
+
 #define MAX_DROP_REASONS 64
 
 /* ifindex of a VXLAN device -> its UDP port */
@@ -153,6 +155,17 @@ struct {
 	__type(key, struct place);
 	__type(value, __u32);
 } learned SEC(".maps");
+
+/*
+ * place, or domain -> its bucket for storm control. Of those that have been silent for the longest, a bucket that is forgotten
+ * is a full one again: nobody loses by it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_STORMS);
+	__type(key, struct place);
+	__type(value, __u64);
+} storms SEC(".maps");
 
 /* frames from a port whose answer is known */
 struct {

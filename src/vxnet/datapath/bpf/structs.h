@@ -67,6 +67,8 @@ struct domain {
 	__u32 vni;
 	__u32 maxaddress;	/* MACs one place may teach */
 	__u32 used;		/* 0: this slot is free */
+	__u32 storm_control;	/* BUM frames a second from one place, and from all together (storm.h); 0: any number */
+	__u32 storm_control_total;
 	char name[NAME_LEN];
 };
 
@@ -106,6 +108,7 @@ struct member {
 	__u32 dstport;
 	__u32 ttl;
 	__u32 tos;
+	__u32 storm_control;	/* of a port, in the place of its domain's; 0: its domain's */
 	struct address local;	/* zero: any */
 	struct address remote;	/* zero: any, or those of a flood list */
 	struct address group;	/* zero: none */
@@ -199,6 +202,7 @@ struct traffic {
 	__u64 tx_packets;
 	__u64 tx_bytes;
 	__u64 unlearned;	/* source MACs not learned: maxaddress reached, or the table is full */
+	__u64 suppressed;	/* BUM frames from there that storm control dropped */
 	__u64 told;		/* to a port: when it may be told all at once again that its packets are too big (toobig.h) */
 };
 

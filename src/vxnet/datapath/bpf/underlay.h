@@ -23,6 +23,7 @@
 #include "fdb.h"
 #include "flood.h"
 #include "flows.h"
+#include "storm.h"
 #include "tunnel.h"
 
 #define DECLINE TC_ACT_UNSPEC
@@ -480,6 +481,8 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	case MEMBER_TUNNEL:
 		return to_tunnel(skb, &f, &there, target, 0);
 	default:
+		if (is_storm(f.domain, &here))
+			return drop(DROP_STORM);
 		return flood_frame(skb, &f, d);
 	}
 }

@@ -46,6 +46,9 @@ AGEING = 300
 MAXADDRESS = 16384
 """How many MACs one port, or one remote in one segment, may teach unless the file says otherwise."""
 
+MAX_MOVES = 5
+"""How often a MAC may move in 180 seconds before it counts as a duplicate (RFC 7432, section 15.1: N and M)."""
+
 
 class Vtep(msgspec.Struct, frozen=True, kw_only=True):
     """The tunnel endpoint of all segments: packets leave from and arrive at ``local``, UDP port ``dstport``.
@@ -64,6 +67,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     BUM goes to ``remotes`` (head-end replication) or to ``group`` (IP multicast), or, with neither, to local ports
     only. ``ageing`` is in seconds. ``maxaddress`` bounds what one port or one remote may teach.
 
+    ``max_moves`` in 180 seconds, and a MAC stays where it was before; 0: any number.
     ``storm_control`` bounds the BUM frames a second from one port or one remote, ``storm_control_total`` those from all
     of them together; 0: any number.
 
@@ -81,6 +85,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     ageing: int = AGEING
     learning: bool = True
     maxaddress: int = MAXADDRESS
+    max_moves: int = MAX_MOVES
     storm_control: int = 0
     storm_control_total: int = 0
     senders: tuple[str, ...] | None = None

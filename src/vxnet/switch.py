@@ -13,7 +13,7 @@ forwarding rules in docs/how-it-works.md.
                            v   v
       |  a segment takes one VLAN tag off; in a bridge: which VLAN is it in?
       |  8. from a port that has sources: its MAC and its addresses are among them? else drop
-      |  2. source MAC: fit? learn it at the port, or behind the remote
+      |  2. source MAC: fit? learn it at the port, or behind the remote; 12. unless it moves too often
       |  9. from a segment's port, a question for an address whose MAC is known here: answer it
       |  3. destination known: there, only there, and never back where it came from
       |  11. BUM, of which no more has come than storm control lets in? else drop
@@ -35,6 +35,7 @@ import msgspec
 
 from vxnet import answers, security, toobig
 from vxnet.drops import DropReason, drop_reason
+from vxnet.duplicates import Moves
 from vxnet.model import Bridge, IPAddress, Segment, Tunnel
 from vxnet.packet import ecn, ethernet, vxlan
 from vxnet.packet.ethernet import VlanTag
@@ -197,6 +198,7 @@ class Switch:
         self.tunnel_traffic = {name: Traffic() for name in self._tunnels}
         self.drops: Counter[DropReason] = Counter()
         self._buckets = Buckets()
+        self._moves = Moves[Place]()
 
     # ---- a frame from a port ----
 
@@ -439,6 +441,12 @@ class Switch:
             return
         # An entry that has expired but was not swept yet still stands: it is refreshed, or moves, like any other.
         if old is None or old.place != place:
+            max_moves = network.max_moves if isinstance(network, Segment) else 0
+            may = self._moves.allow((network.name, key), old.place if old else None, place, max_moves, now)
+            if may is None or (old is not None and old.place == may):
+                self._traffic(place).unlearned += 1
+                return
+            place = may
             taught = sum(entry.place == place and entry.last_seen is not None for entry in table.values())
             if taught >= network.maxaddress:
                 self._traffic(place).unlearned += 1

@@ -14,6 +14,7 @@ import pytest
 from tests.support.btf import Btf
 from vxnet.datapath import layout
 from vxnet.datapath.maps import SIZES, CounterMap, Map, Maps
+from vxnet.duplicates import DUPLICATE_TIME
 
 SOURCES = Path(str(files("vxnet.datapath.bpf")))
 
@@ -27,6 +28,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "address": layout.Address,
     "fdb_key": layout.FdbKey,
     "fdb_entry": layout.FdbValue,
+    "moved": layout.Moved,
     "source_key": layout.SourceKey,
     "sender_key": layout.SenderKey,
     "neighbour_key": layout.NeighbourKey,
@@ -86,3 +88,9 @@ def test_constants() -> None:
     for name in shared:
         first, *shift = (int(word) for word in re.findall(r"\d+", {**defined, **kinds}[name]))
         assert getattr(layout, name) == first << sum(shift), name
+
+
+def test_a_duplicate_lasts_as_long_everywhere() -> None:
+    """The programs, the maps' reader and the reference switch mean the same 180 seconds (RFC 7432, section 15.1)."""
+    (programs,) = re.findall(r"#define DUPLICATE_TIME (\d+)LL", (SOURCES / "structs.h").read_text())
+    assert int(programs) == layout.DUPLICATE_TIME == DUPLICATE_TIME * 10**9 == 180 * 10**9

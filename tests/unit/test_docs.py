@@ -151,6 +151,10 @@ def test_limits_are_those_of_the_maps() -> None:
     assert places == (str(define("FIRST_LEARNED")), str(room.MOST_LEARNED))
     assert limits["senders, all segments"][0] == str(define("MAX_SENDERS"))
     assert limits["elements of ports' sources: a MAC, or an address under its MAC"][0] == str(define("MAX_SOURCES"))
+    moved = limits["MACs that have moved in the last 180 seconds; of more, moves are not counted"]
+    assert moved[0] == str(define("MAX_MOVED"))
+    storms = "ports and remotes with a bucket for storm control; of more, those silent for the longest get a full one"
+    assert limits[storms][0] == str(define("MAX_STORMS"))
     assert limits["cached pairs of MACs, for each CPU and direction"][0] == str(define("FLOW_SLOTS"))
 
 

@@ -227,6 +227,7 @@ class _Look:
             maxaddress=domain.maxaddress,
             storm_control=domain.storm_control,
             storm_control_total=domain.storm_control_total,
+            max_moves=domain.max_moves,
             inner_vlan=bool(domain.flags & DOMAIN_TAGS),
             **header_of(member or Member()),
             senders=self._senders.of(tunnel) if tunnel and member and member.flags & MEMBER_KNOWN else None,

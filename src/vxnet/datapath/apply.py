@@ -12,7 +12,7 @@ import time
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import bridges, leftovers, listening, neighbours, ports, room, segments, static, tunnels, vtep
+from vxnet.datapath import bridges, duplicates, leftovers, listening, neighbours, ports, room, segments, static, tunnels, vtep
 from vxnet.datapath import devices as net
 from vxnet.datapath.handover import take_over
 from vxnet.datapath.kernel import require_root
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.devices import Devices
+    from vxnet.datapath.duplicates import Duplicate
     from vxnet.datapath.maps import Maps
     from vxnet.plan import Change
 
@@ -127,6 +128,12 @@ class Datapath:
             what = "the FDB is full: %d MACs are learned; others are flooded. Lower ageing or maxaddress"
             log.warning(what, learned)
         self._full = learned >= (0.9 * room.MOST_LEARNED if self._full else room.MOST_LEARNED)
+
+    def duplicates(self) -> tuple[Duplicate, ...]:
+        """Return the MACs that are in two places at once."""
+        if self._parts is None:
+            return ()
+        return duplicates.duplicates(self._parts.maps, self._parts.slots, time.monotonic_ns())
 
     def touch(self) -> None:
         """A route, a next hop or an address has changed: void every cached flow."""

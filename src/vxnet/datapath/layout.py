@@ -34,6 +34,8 @@ FDB_STATIC = 1
 PREFIX_MAC, PREFIX_ADDRESS = 80, 96
 SOURCE_MAC, SOURCE_ANY = 1, 2
 PREFIX_SENDER = 64
+DUPLICATE_TIME = 180 * 10**9
+"""Nanoseconds: RFC 7432, section 15.1."""
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 
@@ -120,6 +122,7 @@ class Domain(ctypes.Structure):
     used: int
     storm_control: int
     storm_control_total: int
+    max_moves: int
     name: bytes
     _fields_ = (
         ("ageing", c_uint64),
@@ -131,6 +134,7 @@ class Domain(ctypes.Structure):
         ("used", c_uint32),
         ("storm_control", c_uint32),
         ("storm_control_total", c_uint32),
+        ("max_moves", c_uint32),
         ("name", c_char * NAME_LEN),
     )
 
@@ -214,6 +218,23 @@ class FdbValue(ctypes.Structure):
     flags: int
     last_seen: int
     _fields_ = (("place", Place), ("flags", c_uint32), ("last_seen", c_uint64))
+
+
+class Moved(ctypes.Structure):
+    """A value of `moved`; ``since`` in nanoseconds of CLOCK_MONOTONIC."""
+
+    home: Place
+    other: Place
+    moves: int
+    duplicate: int
+    since: int
+    _fields_ = (
+        ("home", Place),
+        ("other", Place),
+        ("moves", c_uint32),
+        ("duplicate", c_uint32),
+        ("since", c_uint64),
+    )
 
 
 class SourceKey(ctypes.Structure):
@@ -302,7 +323,7 @@ class Traffic(ctypes.Structure):
     )
 
 
-COUNTS = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "unlearned")
+COUNTS = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "unlearned", "suppressed")
 """What of `Traffic` is a count."""
 
 
@@ -328,6 +349,7 @@ SHARED = (
     VlanSet,
     FdbKey,
     FdbValue,
+    Moved,
     SourceKey,
     SenderKey,
     NeighbourKey,

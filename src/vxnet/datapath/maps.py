@@ -164,6 +164,7 @@ SIZES: Final[Mapping[str, tuple[int, int]]] = {
         ("arrivals", layout.ArrivalKey, c_uint32),
         ("flood", layout.FloodKey, layout.Place),
         ("fdb", layout.FdbKey, layout.FdbValue),
+        ("moved", layout.FdbKey, layout.Moved),
         ("sources", layout.SourceKey, c_uint32),
         ("senders", layout.SenderKey, c_uint32),
         ("neighbours", layout.NeighbourKey, layout.NeighbourValue),
@@ -192,6 +193,7 @@ class Maps:
         self.arrivals = Map(fds["arrivals"], layout.ArrivalKey, c_uint32)
         self.flood = Map(fds["flood"], layout.FloodKey, layout.Place)
         self.fdb = Map(fds["fdb"], layout.FdbKey, layout.FdbValue)
+        self.moved = Map(fds["moved"], layout.FdbKey, layout.Moved)
         self.sources = Map(fds["sources"], layout.SourceKey, c_uint32)
         self.senders = Map(fds["senders"], layout.SenderKey, c_uint32)
         self.neighbours = Map(fds["neighbours"], layout.NeighbourKey, layout.NeighbourValue)

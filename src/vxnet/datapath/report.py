@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from vxnet.datapath import duplicates
 from vxnet.datapath.actual import read
 from vxnet.datapath.devices import devices
 from vxnet.datapath.dropped import dropped
@@ -51,6 +52,8 @@ class Traffic(msgspec.Struct, frozen=True):
 class FdbRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry; ``age`` in seconds since it was last seen, None for a static one.
 
+    ``duplicate``: the MAC was seen elsewhere as well, too often, and stays where it is.
+
     In a bridge (``segment`` is its name then) it has a ``vlan``, a remote is behind a ``tunnel``, and what is at a port
     has no ``vni``.
     """
@@ -64,6 +67,7 @@ class FdbRow(msgspec.Struct, frozen=True, omit_defaults=True):
     age: float | None = None
     vlan: int | None = None
     tunnel: str | None = None
+    duplicate: bool = False
 
 
 class PortRow(msgspec.Struct, frozen=True):
@@ -207,7 +211,7 @@ def _found(run_dir: Path) -> Iterator[Maps]:
 
 def _rows(maps: Maps, slots: Slots) -> list[FdbRow]:
     now = time.monotonic_ns()
-    rows = []
+    rows, doubled = [], duplicates.keys(maps, now)
     for key, value in maps.fdb.items():
         domain, member = slots.domains.get(key.domain), slots.members.get(value.place.member)
         if domain is None or member is None or member.domain != key.domain or expired(value, domain, now):
@@ -225,6 +229,7 @@ def _rows(maps: Maps, slots: Slots) -> list[FdbRow]:
                 remote=remote,
                 tunnel=member.name.decode() if remote and domain.flags & DOMAIN_BRIDGE else None,
                 age=None if static else round(max(0, now - value.last_seen) / 1e9, 3),
+                duplicate=not static and bytes(key) in doubled,
             )
         )
     return sorted(rows, key=lambda row: (row.segment, row.mac))

@@ -102,6 +102,7 @@ def _domain(parts: Parts, made: _Made) -> Domain:
         used=1,
         storm_control=segment.storm_control,
         storm_control_total=segment.storm_control_total,
+        max_moves=segment.max_moves,
         name=segment.name.encode(),
     )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from vxnet.errors import ConfigError
-from vxnet.model import AGEING, MAXADDRESS, FdbEntry, HostState, IPAddress, Port, Segment, Vtep
+from vxnet.model import AGEING, MAX_MOVES, MAXADDRESS, FdbEntry, HostState, IPAddress, Port, Segment, Vtep
 from vxnet.sources import tomlfile
 from vxnet.sources.known import known
 from vxnet.sources.rules import problems
@@ -40,6 +40,7 @@ EXAMPLES = {
     "local6": 'local6 = "fd00::1"',
     "mac": 'mac = "52:54:00:12:34:56"',
     "maxaddress": "maxaddress = 16384",
+    "max_moves": "max_moves = 5",
     "name": 'name = "blue"',
     "port": 'port = "tap0"',
     "ports": "[[ports]]",
@@ -80,6 +81,7 @@ class FileSegment(msgspec.Struct, frozen=True, kw_only=True):
     ageing: int = AGEING
     learning: bool = True
     maxaddress: int = MAXADDRESS
+    max_moves: int = MAX_MOVES
     storm_control: int = 0
     storm_control_total: int = 0
     accept: Literal["known", "any"] | None = None
@@ -182,6 +184,7 @@ _SHARED = (
     "ageing",
     "learning",
     "maxaddress",
+    "max_moves",
     "storm_control",
     "storm_control_total",
 )

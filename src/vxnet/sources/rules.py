@@ -20,6 +20,7 @@ from vxnet.sources.values import (
     device_name,
     group_address,
     mac_address,
+    max_moves,
     maxaddress,
     segment_name,
     storm_control,
@@ -64,6 +65,7 @@ def _values(state: HostState) -> Iterator[tuple[str, Any, Callable[[Any], str | 
         yield f"{at}.vni", segment.vni, vni
         yield f"{at}.ageing", segment.ageing, ageing
         yield f"{at}.maxaddress", segment.maxaddress, maxaddress
+        yield f"{at}.max_moves", segment.max_moves, max_moves
         yield f"{at}.storm_control", segment.storm_control, storm_control
         yield f"{at}.storm_control_total", segment.storm_control_total, storm_control
         yield from ((field, remote, vtep_address) for field, remote in _rows(f"{at}.remotes", segment.remotes))

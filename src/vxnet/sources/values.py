@@ -31,6 +31,9 @@ AGEING_MAX = 2**32 - 1
 MAXADDRESS_MAX = 2**20
 """The whole FDB has so many entries."""
 
+MAX_MOVES_MAX = 2**20
+"""More than anybody counts."""
+
 STORM_CONTROL_MAX = 10_000_000
 """Frames a second: more than a host floods."""
 
@@ -55,6 +58,7 @@ udp_port = within(1, 65535, "a UDP port has 16 bits: 1 to 65535")
 ageing = within(0, AGEING_MAX, f"ageing is in seconds: 0 (never) to {AGEING_MAX}")
 maxaddress = within(1, MAXADDRESS_MAX, f"maxaddress is 1 to {MAXADDRESS_MAX}; learning = false is how to learn none")
 
+max_moves = within(0, MAX_MOVES_MAX, f"it is moves in 180 seconds: 0 (any number) to {MAX_MOVES_MAX}")
 storm_control = within(0, STORM_CONTROL_MAX, f"it is in frames a second: 0 (any number) to {STORM_CONTROL_MAX}")
 storm_control_of_port = within(1, STORM_CONTROL_MAX, f"it is in frames a second: 1 to {STORM_CONTROL_MAX}")
 

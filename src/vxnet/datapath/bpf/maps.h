@@ -24,6 +24,7 @@
 #define MAX_SENDERS (1 << 22)
 
 #define MAX_STORMS (1 << 14)
+#define MAX_MOVED (1 << 16)
 
 #define MAX_DROP_REASONS 64
 
@@ -166,6 +167,15 @@ struct {
 	__type(key, struct place);
 	__type(value, __u64);
 } storms SEC(".maps");
+
+/* MACs that have moved lately. The daemon's sweep forgets them; of more than there is room for, moves are not counted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_MOVED);
+	__type(key, struct fdb_key);
+	__type(value, struct moved);
+} moved SEC(".maps");
 
 /* frames from a port whose answer is known */
 struct {

@@ -69,6 +69,7 @@ struct domain {
 	__u32 used;		/* 0: this slot is free */
 	__u32 storm_control;	/* BUM frames a second from one place, and from all together (storm.h); 0: any number */
 	__u32 storm_control_total;
+	__u32 max_moves;	/* of a MAC in DUPLICATE_TIME, before it stays at home (duplicates.h); 0: any number */
 	char name[NAME_LEN];
 };
 
@@ -173,6 +174,17 @@ struct fdb_entry {
 	struct place place;
 	__u32 flags;
 	__u64 last_seen;
+};
+
+#define DUPLICATE_TIME 180000000000LL
+
+/* A MAC that has moved lately. */
+struct moved {
+	struct place home;	/* where it was before the first of these moves */
+	struct place other;	/* the last place beside that */
+	__u32 moves;
+	__u32 duplicate;	/* it moved too often: it stays at home */
+	__u64 since;		/* when it first moved, or became a duplicate; DUPLICATE_TIME later this is forgotten */
 };
 
 struct flood_key {

@@ -12,6 +12,7 @@ never asserted: this machine may be busy with other things.
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -21,7 +22,6 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from tests.support.stream import Stream
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator, Sequence
 
     from vxnet.lab import Node
@@ -44,7 +44,7 @@ MEASURED: list[Row] = []
 
 
 class Victims:
-    """They talk as long as the ``with`` block lasts; ``lost`` says afterwards how many packets did not arrive."""
+    """They talk as long as the ``with`` block lasts; ``sent`` and ``lost`` are how many packets, afterwards."""
 
     def __init__(self, attack: str, one: Node, other: Node) -> None:
         """``one`` sends the stream, ``other`` pings."""
@@ -54,7 +54,7 @@ class Victims:
         self._pinger = threading.Thread(target=self._ping, daemon=True)
         self._quiet = 0.0
         self._stream = Stream(one, other)
-        self.lost = 0
+        self.sent = self.lost = 0
 
     def _ping(self) -> None:
         while not self._over.is_set():
@@ -80,8 +80,8 @@ class Victims:
         self._stream.__exit__()
         times = [time for each in self._rounds for time in each.times]
         self.lost = len(self._stream.lost) + sum(each.lost for each in self._rounds)
-        sent = self._stream.sent + sum(each.sent for each in self._rounds)
-        MEASURED.append(Row(self._attack, sent, self.lost, self._quiet, statistics.median(times)))
+        self.sent = self._stream.sent + sum(each.sent for each in self._rounds)
+        MEASURED.append(Row(self._attack, self.sent, self.lost, self._quiet, statistics.median(times)))
 
 
 def storm(node: Node, frames: Sequence[bytes], count: int, device: str = "eth0") -> None:
@@ -107,12 +107,17 @@ def repeated(attack: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-def reflector(node: Node, address: str, port: int = 4789) -> subprocess.Popen[str]:
-    """Let a node send back whatever comes to a UDP port; returns once it does."""
-    process = node.popen(sys.executable, ATTACKER, "reflect", address, str(port), stdout=-1)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+@contextmanager
+def relaying(node: Node, *addresses: str, port: int = 4789) -> Iterator[None]:
+    """Let a node with the first address send back whatever comes to a UDP port, or on from one other to another one."""
+    process = node.popen(sys.executable, ATTACKER, "relay", ",".join(addresses), str(port), stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def table() -> Iterator[str]:

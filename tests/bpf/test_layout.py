@@ -29,6 +29,8 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "fdb_key": layout.FdbKey,
     "fdb_entry": layout.FdbValue,
     "moved": layout.Moved,
+    "probe_key": layout.ProbeKey,
+    "probe": layout.Probe,
     "source_key": layout.SourceKey,
     "sender_key": layout.SenderKey,
     "neighbour_key": layout.NeighbourKey,

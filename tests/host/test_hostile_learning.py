@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,8 +104,9 @@ def test_who_uses_anothers_mac(net: Net, where: str, whose: str) -> None:
     net.h1.forget()
     home = row(net, victim.mac)
     assert home is not None
-    with repeated(lambda: WAYS[where](net, victim.mac)):
+    with ExitStack() as attack:
         with Victims(f"{whose}'s MAC used from {where}, until it is found", net.a, net.b):
+            attack.enter_context(repeated(lambda: WAYS[where](net, victim.mac)))
             Lab.wait(lambda: is_duplicate(net, victim.mac), timeout=30, what="a duplicate to be found")
         with Victims(f"{whose}'s MAC used from {where}, from then on", net.a, net.b) as victims:
             victims.talk()

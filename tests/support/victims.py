@@ -69,7 +69,11 @@ class Victims:
     def __enter__(self) -> Self:
         """Let them talk."""
         self._stream.__enter__()
-        self._quiet = statistics.median(self._other.ping(self._one, count=100, timeout=5, interval=0.002).times)
+        try:
+            self._quiet = statistics.median(self._other.ping(self._one, count=100, timeout=5, interval=0.002).times)
+        except BaseException:
+            self._stream.__exit__()
+            raise
         self._pinger.start()
         return self
 

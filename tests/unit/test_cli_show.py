@@ -124,6 +124,13 @@ def test_refused_macs(text: Text) -> None:
     assert "  port: tap-a, 7 source MACs not learned\n" in text(msgspec.structs.replace(HOST, segments=(segment,)))
 
 
+def test_a_loop(text: Text) -> None:
+    """A port that is cut off says so first."""
+    port = PortRow("tap-a", "blue", 0, QUIET, loop=True)
+    segment = msgspec.structs.replace(BLUE, ports=(port,))
+    assert "  port: tap-a, cut off: it is in a loop\n" in text(msgspec.structs.replace(HOST, segments=(segment,)))
+
+
 def test_a_storm(text: Text) -> None:
     """A port from which more came than storm control lets in says so."""
     port = PortRow("tap-a", "blue", 0, Traffic(suppressed=7))

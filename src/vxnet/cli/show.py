@@ -181,6 +181,8 @@ def _vlans(vlans: Vlans) -> Iterator[str]:
 
 def _port(port: PortRow) -> Iterator[str]:
     yield port.device
+    if port.loop:
+        yield coloured("cut off: it is in a loop", "red")
     yield from _vlans(port.vlans)
     if port.macs:
         yield count(port.macs, "MAC")

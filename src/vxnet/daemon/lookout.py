@@ -27,7 +27,23 @@ class Lookout:
         self._told: frozenset[Duplicate] = frozenset()
 
     def look(self) -> None:
-        """Tell of duplicates that were none at the last look (RFC 7432, section 15.1: the operator is to be told)."""
+        """Cut off loops, and tell of them; tell of duplicates that were none at the last look."""
+        self._duplicates()
+        for event in self._datapath.loops():
+            if event.back is None:
+                log.warning(
+                    "segment %s: port %s is in no loop any more, and takes part again", event.segment, event.device
+                )
+            else:
+                log.warning(
+                    "segment %s: port %s is in a loop: what is sent there comes back through %s; it is cut off",
+                    event.segment,
+                    event.device,
+                    event.back,
+                )
+
+    def _duplicates(self) -> None:
+        """RFC 7432, section 15.1: the operator is to be told."""
         found = frozenset(self._datapath.duplicates())
         new = sorted(found - self._told, key=lambda duplicate: duplicate.since)
         for one in new[:_MOST]:

@@ -26,7 +26,7 @@ DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU, DOMAIN_TAGS = 1, 2, 4, 8
 MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL = 0, 1, 2
 MEMBER_PEER, MEMBER_INTERNAL, MEMBER_DF, MEMBER_CSUM = 1, 2, 4, 8
 MEMBER_TTL_INHERIT, MEMBER_TOS_INHERIT, MEMBER_SOME_VLANS, MEMBER_SECURED = 16, 32, 64, 128
-MEMBER_KNOWN = 256
+MEMBER_KNOWN, MEMBER_LOOP = 256, 512
 VLAN_TRUNK, VLAN_ACCESS, VLAN_NATIVE_TAGGED, VLAN_NATIVE_UNTAGGED = 0, 1, 2, 3
 ANY_VNI = 1 << 24
 LISTENING = ANY_VNI + 1
@@ -280,6 +280,21 @@ class NeighbourValue(ctypes.Structure):
     _fields_ = (("mac", c_uint8 * 6), ("unused", c_uint16))
 
 
+class ProbeKey(ctypes.Structure):
+    """A key of `probes`."""
+
+    nonce: int
+    _fields_ = (("nonce", c_uint64),)
+
+
+class Probe(ctypes.Structure):
+    """A value of `probes`; ``back`` has member 0 as long as the probe has not come in again."""
+
+    member: int
+    back: Place
+    _fields_ = (("member", c_uint32), ("back", Place))
+
+
 class FloodKey(ctypes.Structure):
     """A key of `flood`."""
 
@@ -354,6 +369,8 @@ SHARED = (
     SenderKey,
     NeighbourKey,
     NeighbourValue,
+    ProbeKey,
+    Probe,
     FloodKey,
     ArrivalKey,
     Traffic,

@@ -16,7 +16,15 @@ from vxnet.datapath.devices import devices
 from vxnet.datapath.dropped import dropped
 from vxnet.datapath.flooding import through_tunnels
 from vxnet.datapath.kernel import find
-from vxnet.datapath.layout import DOMAIN_BPDU, DOMAIN_BRIDGE, DOMAIN_LEARNING, DOMAIN_TAGS, FDB_STATIC, MEMBER_TUNNEL
+from vxnet.datapath.layout import (
+    DOMAIN_BPDU,
+    DOMAIN_BRIDGE,
+    DOMAIN_LEARNING,
+    DOMAIN_TAGS,
+    FDB_STATIC,
+    MEMBER_LOOP,
+    MEMBER_TUNNEL,
+)
 from vxnet.datapath.slots import Slots
 from vxnet.datapath.sweep import expired
 from vxnet.datapath.tunnelmember import tunnel_of
@@ -71,13 +79,14 @@ class FdbRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PortRow(msgspec.Struct, frozen=True):
-    """A port and its traffic; ``macs`` is how many MACs the FDB has there."""
+    """A port and its traffic; ``macs`` is how many MACs the FDB has there. ``loop``: cut off, as it is in a loop."""
 
     device: str
     segment: str
     macs: int
     traffic: Traffic
     vlans: Vlans = ALL_VLANS
+    loop: bool = False
 
 
 class RemoteRow(msgspec.Struct, frozen=True):
@@ -268,7 +277,14 @@ def _ports(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> tuple
     at_port = Counter(row.port for row in rows)
     segment = slots.domains[slot].name.decode()
     return tuple(
-        PortRow(device, segment, at_port[device], _traffic(maps, port), vlans_of(maps, port, slots.members[port]))
+        PortRow(
+            device,
+            segment,
+            at_port[device],
+            _traffic(maps, port),
+            vlans_of(maps, port, slots.members[port]),
+            loop=bool(slots.members[port].flags & MEMBER_LOOP),
+        )
         for port in slots.ports_of(slot)
         for device in [slots.members[port].name.decode()]
     )

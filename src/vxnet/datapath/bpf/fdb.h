@@ -145,6 +145,9 @@ static __always_inline enum member_kind find(__u32 domain, const struct domain *
 	/* An element of the FDB may be given to another key while it is read: the domain decides, always. */
 	if (!*member || (*member)->domain != domain)
 		return MEMBER_FREE;
+	/* What is behind a port that is cut off may be reached by the other end of the loop. */
+	if ((*member)->flags & MEMBER_LOOP)
+		return MEMBER_FREE;
 	return (*member)->kind;
 }
 

@@ -25,6 +25,7 @@
 
 #define MAX_STORMS (1 << 14)
 #define MAX_MOVED (1 << 16)
+#define MAX_PROBES 1024
 
 #define MAX_DROP_REASONS 64
 
@@ -176,6 +177,15 @@ struct {
 	__type(key, struct fdb_key);
 	__type(value, struct moved);
 } moved SEC(".maps");
+
+/* nonce -> a question to a port whether it is in a loop */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_PROBES);
+	__type(key, struct probe_key);
+	__type(value, struct probe);
+} probes SEC(".maps");
 
 /* frames from a port whose answer is known */
 struct {

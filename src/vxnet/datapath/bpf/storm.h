@@ -22,6 +22,9 @@
 #define SECOND 1000000000ULL
 #define TOTAL_OF (1U << 30)		/* a domain, in the place of a member: none has such a number */
 
+#define PROBES 100			/* of loop.h, a second from one place */
+#define PROBES_FROM (1U << 31)		/* no member has such a number */
+
 /* One frame more, of `limit` a second? */
 static __always_inline int admits(__u64 *paid, __u32 limit)
 {
@@ -47,28 +50,40 @@ static __always_inline __u64 *bucket(const struct place *from)
 	return bpf_map_lookup_elem(&storms, from);
 }
 
-/* Is this frame to be flooded one too many? Counted at the member it came from. Not inlined: the stack is short. */
-static __noinline int is_storm(__u32 domain, const struct place *from)
+/*
+ * Is this frame to be flooded one too many? Counted at the member it came from. Not inlined: the stack is short. Another
+ * host's probes have a bucket of their own, as what they look for is what empties the others.
+ */
+static __noinline int is_storm(__u32 domain, const struct place *from, int is_probe)
 {
 	struct domain *d = bpf_map_lookup_elem(&domains, &domain);
 	struct place all = { .member = TOTAL_OF | domain };
+	__u32 limit, total;
 	struct member *m;
+	struct place own;
 	__u64 *paid;
-	__u32 limit;
 
 	if (!d || !from)
 		return 0;
 	m = bpf_map_lookup_elem(&members, &from->member);
 	limit = m && m->storm_control ? m->storm_control : d->storm_control;
+	total = d->storm_control_total;
+	if (!limit && !total)
+		return 0;
+	own = *from;
+	if (is_probe) {
+		own.member |= PROBES_FROM;
+		limit = PROBES;
+		total = 0;
+	}
 	if (limit) {
-		paid = bucket(from);
+		paid = bucket(&own);
 		if (paid && !admits(paid, limit))
 			goto too_many;
 	}
-	limit = d->storm_control_total;
-	if (limit) {
+	if (total) {
 		paid = bucket(&all);
-		if (paid && !admits(paid, limit))
+		if (paid && !admits(paid, total))
 			goto too_many;
 	}
 	return 0;

@@ -92,6 +92,7 @@ enum member_kind { MEMBER_FREE = 0, MEMBER_PORT = 1, MEMBER_TUNNEL = 2 };
 #define MEMBER_SOME_VLANS 64	/* a trunk that has not all VLANs: which, says the map `trunks` */
 #define MEMBER_SECURED 128	/* a port that only what the map `sources` names may leave (secure.h) */
 #define MEMBER_KNOWN 256	/* a segment's tunnel that takes packets only from whom the map `senders` names */
+#define MEMBER_LOOP 512		/* a port that is cut off, as it is in a loop (loop.h) */
 #define MEMBER_SLOW (MEMBER_CSUM | MEMBER_TTL_INHERIT | MEMBER_TOS_INHERIT)
 
 /* Which VLANs of a bridge a member is in. */
@@ -185,6 +186,16 @@ struct moved {
 	__u32 moves;
 	__u32 duplicate;	/* it moved too often: it stays at home */
 	__u64 since;		/* when it first moved, or became a duplicate; DUPLICATE_TIME later this is forgotten */
+};
+
+/* A question to a port whether it is in a loop, by its nonce, which nobody knows but who has heard it there (loop.h). */
+struct probe_key {
+	__u64 nonce;
+};
+
+struct probe {
+	__u32 member;		/* the port it went out of */
+	struct place back;	/* where it came in again; member 0: nowhere yet */
 };
 
 struct flood_key {

@@ -179,7 +179,7 @@ def test_nobody_is_asked_without_a_reason(net: Net) -> None:
     with net.e.enter(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(PROBE_TYPE)) as sock:
         sock.bind(("eth0", PROBE_TYPE))
         with Victims("nothing", net.a, net.b) as victims:
-            for _ in range(15):
+            for _ in range(8):
                 victims.talk()
         sock.settimeout(0)
         with pytest.raises(BlockingIOError):

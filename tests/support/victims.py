@@ -125,8 +125,8 @@ def relaying(node: Node, *addresses: str, port: int = 4789) -> Iterator[None]:
 
 
 def table() -> Iterator[str]:
-    """Yield a line for each attack that was measured, the last of each name."""
+    """Yield a line for each attack that was measured, by name; of the same one the last."""
     yield f"{'attack':<58} {'sent':>7} {'lost':>5}  {'quiet':>9} {'attacked':>9}"
-    for row in {row.attack: row for row in MEASURED}.values():
+    for row in sorted({row.attack: row for row in MEASURED}.values()):
         quiet, attacked = (f"{seconds * 1e6:.0f} us" for seconds in (row.quiet, row.attacked))
         yield f"{row.attack:<58} {row.sent:>7} {row.lost:>5}  {quiet:>9} {attacked:>9}"

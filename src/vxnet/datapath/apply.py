@@ -12,7 +12,19 @@ import time
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import bridges, duplicates, leftovers, listening, neighbours, ports, room, segments, static, tunnels, vtep
+from vxnet.datapath import (
+    bridges,
+    duplicates,
+    leftovers,
+    listening,
+    neighbours,
+    ports,
+    room,
+    segments,
+    static,
+    tunnels,
+    vtep,
+)
 from vxnet.datapath import devices as net
 from vxnet.datapath.handover import take_over
 from vxnet.datapath.kernel import require_root

@@ -109,6 +109,7 @@ def _ask(parts: Parts, ports: set[int]) -> None:
         parts.maps.probes.put(key, Probe(slot, Place()))
         libbpf.test_run(parts.program(PROBE), (FRAME + bytes(key)).ljust(_LENGTH, b"\0"))
 
+
 def _suspects(parts: Parts, now: int) -> set[int]:
     """Return the ports that MACs have moved from or to, and back, lately."""
     places = (

@@ -10,8 +10,8 @@ BIN := .venv/bin
 BPF := src/vxnet/datapath/bpf
 ARGS ?=
 
-.PHONY: help setup demo demo-ovs demo-cluster test test-kernels bench bench-ovs bench-scale bench-cluster fuzz soak \
-  lint format wheel lock clean clean-all
+.PHONY: help setup demo demo-ovs demo-cluster test test-kernels hostile bench bench-ovs bench-scale bench-cluster \
+  fuzz soak lint format wheel lock clean clean-all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -41,6 +41,9 @@ test: lint  ## lint, then every test; those that need root are skipped without i
 
 test-kernels: setup  ## the data plane's tests in Debian's 6.1 and 6.12, booted in qemu; long without KVM (root)
 	@scripts/test-kernels
+
+hostile: setup  ## attacks by tenants and VTEPs, and what who talks meanwhile loses and waits for (root)
+	@$(BIN)/python -m pytest -q tests/host/test_hostile*.py $(ARGS)
 
 bench: setup  ## packets/s, latency and streams beside the kernel's and Open vSwitch's; writes build/ (root)
 	@$(BIN)/python -m bench $(ARGS)

@@ -46,6 +46,9 @@ AGEING = 300
 MAXADDRESS = 16384
 """How many MACs one port, or one remote in one segment, may teach unless the file says otherwise."""
 
+MAX_MOVES = 5
+"""How often a MAC may move in 180 seconds before it counts as a duplicate (RFC 7432, section 15.1: N and M)."""
+
 
 class Vtep(msgspec.Struct, frozen=True, kw_only=True):
     """The tunnel endpoint of all segments: packets leave from and arrive at ``local``, UDP port ``dstport``.
@@ -64,6 +67,10 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     BUM goes to ``remotes`` (head-end replication) or to ``group`` (IP multicast), or, with neither, to local ports
     only. ``ageing`` is in seconds. ``maxaddress`` bounds what one port or one remote may teach.
 
+    ``max_moves`` in 180 seconds, and a MAC stays where it was before; 0: any number.
+    ``storm_control`` bounds the BUM frames a second from one port or one remote, ``storm_control_total`` those from all
+    of them together; 0: any number.
+
     ``senders`` (prefixes, canonical: ``192.168.146.136/32``) are from whom packets are taken; None: from anybody.
 
     ``ttl`` 0 and ``tos`` None take the inner packet's. ``df``: routers are not to fragment the outer packet; the VTEP
@@ -78,6 +85,9 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     ageing: int = AGEING
     learning: bool = True
     maxaddress: int = MAXADDRESS
+    max_moves: int = MAX_MOVES
+    storm_control: int = 0
+    storm_control_total: int = 0
     senders: tuple[str, ...] | None = None
     ttl: int = 64
     tos: int | None = 0
@@ -159,6 +169,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     """A local Ethernet device attached to a segment or a bridge, both by name.
 
     ``sources`` (port security, of segments' ports alone): what may leave the port, nothing else does; None: anything.
+    ``storm_control`` (of segments' ports alone): BUM frames a second from it, in the place of what its segment says.
 
     An ``internal`` one is made by vxnet and holds addresses of this host. ``vlans`` matter in a bridge alone, ``mac``
     (``aa:bb:cc:dd:ee:ff``, lower case; None: as it is) for internal ports alone, ``mtu`` (bytes; None: as it is) for
@@ -172,6 +183,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     mac: str | None = None
     mtu: int | None = None
     sources: tuple[Source, ...] | None = None
+    storm_control: int | None = None
 
 
 class FdbEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,9 +13,10 @@ forwarding rules in docs/how-it-works.md.
                            v   v
       |  a segment takes one VLAN tag off; in a bridge: which VLAN is it in?
       |  8. from a port that has sources: its MAC and its addresses are among them? else drop
-      |  2. source MAC: fit? learn it at the port, or behind the remote
+      |  2. source MAC: fit? learn it at the port, or behind the remote; 12. unless it moves too often
       |  9. from a segment's port, a question for an address whose MAC is known here: answer it
       |  3. destination known: there, only there, and never back where it came from
+      |  11. BUM, of which no more has come than storm control lets in? else drop
       |  4. BUM: every other port, and the group or the remotes of every other tunnel
       |  10. known unicast from a port that is too large for the path: its sender is told
       v
@@ -34,11 +35,13 @@ import msgspec
 
 from vxnet import answers, security, toobig
 from vxnet.drops import DropReason, drop_reason
+from vxnet.duplicates import Moves
 from vxnet.model import Bridge, IPAddress, Segment, Tunnel
 from vxnet.packet import ecn, ethernet, vxlan
 from vxnet.packet.ethernet import VlanTag
 from vxnet.packet.mac import ZERO, format_mac, is_group
 from vxnet.packet.outer import read_outer
+from vxnet.storm import Buckets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,6 +65,7 @@ VLAN_FILTERED = drop_reason("VLAN_FILTERED")
 LINK_LOCAL = drop_reason("LINK_LOCAL")
 SPOOFED = drop_reason("SPOOFED")
 UNKNOWN_REMOTE = drop_reason("UNKNOWN_REMOTE")
+STORM = drop_reason("STORM")
 
 _NO_SOURCES = frozenset(map(ip_address, ("0.0.0.0", "255.255.255.255")))  # noqa: S104  (bound to nothing)
 
@@ -133,7 +137,8 @@ class Traffic(msgspec.Struct):
     """Counters of a port or a tunnel; bytes are those of tenants' frames, in a bridge with their tag.
 
     rx is what came into the segment from there, dropped or not; tx is what was given out there, each copy for itself.
-    ``unlearned`` counts frames whose source MAC was not learned because the place had taught ``maxaddress`` already.
+    ``unlearned`` counts frames whose source MAC was not learned because the place had taught ``maxaddress`` already,
+    ``suppressed`` the BUM frames that storm control dropped.
     """
 
     rx_packets: int = 0
@@ -141,6 +146,7 @@ class Traffic(msgspec.Struct):
     tx_packets: int = 0
     tx_bytes: int = 0
     unlearned: int = 0
+    suppressed: int = 0
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -191,6 +197,8 @@ class Switch:
         self.port_traffic = {device: Traffic() for device in self._ports}
         self.tunnel_traffic = {name: Traffic() for name in self._tunnels}
         self.drops: Counter[DropReason] = Counter()
+        self._buckets = Buckets()
+        self._moves = Moves[Place]()
 
     # ---- a frame from a port ----
 
@@ -323,6 +331,8 @@ class Switch:
             return reply
         there = self._find(network, (frame.vlan, dst), now)
         if there is None:
+            if isinstance(network, Segment) and self._is_storm(network, place, now):
+                return self._end((), STORM)
             return self._flood(network, _member(place), frame)
         return self._forward(place, there, frame)
 
@@ -354,6 +364,16 @@ class Switch:
             return None
         reply = answers.answer(self._neighbours[network.name], frame.data)
         return self._send([(place, reply)]) if reply else None
+
+    def _is_storm(self, segment: Segment, place: Place, now: float) -> bool:
+        """Tell whether a frame to be flooded is one too many."""
+        own = self._ports[place].storm_control if isinstance(place, str) else None
+        of_place, of_all = own or segment.storm_control, segment.storm_control_total
+        admit = self._buckets.admit
+        if admit((segment.name, place), of_place, now) and admit(segment.name, of_all, now):
+            return False
+        self._traffic(place).suppressed += 1
+        return True
 
     def _flood(self, network: Segment | Bridge, source: str, frame: _Frame) -> Outcome:
         """Send a copy to every other member that is in the frame's VLAN."""
@@ -421,6 +441,12 @@ class Switch:
             return
         # An entry that has expired but was not swept yet still stands: it is refreshed, or moves, like any other.
         if old is None or old.place != place:
+            max_moves = network.max_moves if isinstance(network, Segment) else 0
+            may = self._moves.allow((network.name, key), old.place if old else None, place, max_moves, now)
+            if may is None or (old is not None and old.place == may):
+                self._traffic(place).unlearned += 1
+                return
+            place = may
             taught = sum(entry.place == place and entry.last_seen is not None for entry in table.values())
             if taught >= network.maxaddress:
                 self._traffic(place).unlearned += 1

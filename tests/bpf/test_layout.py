@@ -14,6 +14,7 @@ import pytest
 from tests.support.btf import Btf
 from vxnet.datapath import layout
 from vxnet.datapath.maps import SIZES, CounterMap, Map, Maps
+from vxnet.duplicates import DUPLICATE_TIME
 
 SOURCES = Path(str(files("vxnet.datapath.bpf")))
 
@@ -27,6 +28,9 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "address": layout.Address,
     "fdb_key": layout.FdbKey,
     "fdb_entry": layout.FdbValue,
+    "moved": layout.Moved,
+    "probe_key": layout.ProbeKey,
+    "probe": layout.Probe,
     "source_key": layout.SourceKey,
     "sender_key": layout.SenderKey,
     "neighbour_key": layout.NeighbourKey,
@@ -69,7 +73,7 @@ def test_maps(btf: Btf) -> None:
             case CounterMap():
                 assert (ctypes.c_uint32, ours._all._type_) == (types[key], types[value]), name
             case None:
-                assert name in {"tx_flows", "rx_flows"}, "Python touches no others"
+                assert name in {"tx_flows", "rx_flows", "storms"}, "Python touches no others"
             case _:
                 pytest.fail(f"{name} is no map")
     assert {name for name in vars(maps) if not name.startswith("_")} == set(SIZES) <= set(btf.maps())
@@ -86,3 +90,9 @@ def test_constants() -> None:
     for name in shared:
         first, *shift = (int(word) for word in re.findall(r"\d+", {**defined, **kinds}[name]))
         assert getattr(layout, name) == first << sum(shift), name
+
+
+def test_a_duplicate_lasts_as_long_everywhere() -> None:
+    """The programs, the maps' reader and the reference switch mean the same 180 seconds (RFC 7432, section 15.1)."""
+    (programs,) = re.findall(r"#define DUPLICATE_TIME (\d+)LL", (SOURCES / "structs.h").read_text())
+    assert int(programs) == layout.DUPLICATE_TIME == DUPLICATE_TIME * 10**9 == 180 * 10**9

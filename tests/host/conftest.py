@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import victims
 from tests.support.running import Pair, pair_in
 from vxnet.lab import Lab
 
@@ -35,3 +36,11 @@ def pair(running: Pair) -> Pair:
     for host in (running.h1, running.h2):
         host.forget()
     return running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what the victims of attacks noticed, if any test has measured it."""
+    if victims.MEASURED:
+        terminalreporter.section("what victims noticed: packets lost, and median round trips")
+        for line in victims.table():
+            terminalreporter.write_line(line)

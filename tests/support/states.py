@@ -203,6 +203,7 @@ def _segment(draw: st.DrawFn, number: int) -> Segment:
         ageing=draw(mostly(3, (300, 60), (0,))),
         learning=draw(mostly(7, (True,), (False,))),
         maxaddress=draw(mostly(3, (16384,), (1, 2))),
+        max_moves=draw(mostly(3, (5,), (0, 1, 2))),
         senders=draw(_SENDERS),
         inner_vlan=draw(mostly(3, (False,), (True,))),
         **draw(_HEADERS),

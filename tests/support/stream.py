@@ -102,7 +102,11 @@ class Stream:
     def __enter__(self) -> Self:
         """Let them flow."""
         self._sender.start()
-        self.flows()
+        try:
+            self.flows()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -259,6 +259,7 @@ def _carried_over(old: Switch, before: HostState, state: HostState) -> Switch:
         for key, entry in old._fdb[name].items():
             if entry.last_seen is not None and stays(entry.place):
                 new._fdb[name].setdefault(key, entry)
+    new._moves.take_over(old._moves, stays)
     new.tunnel_traffic |= {name: old.tunnel_traffic[name] for name in remotes}
     new.port_traffic |= {device: old.port_traffic[device] for device in ports}
     return new

@@ -6,6 +6,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 import pytest
+from msgspec.structs import replace
 
 from vxnet.cli.fdb import line, record
 from vxnet.datapath.report import FdbRow
@@ -21,6 +22,7 @@ STATIC_REMOTE = FdbRow("blue", 5001, MAC, "static", remote=IPv4Address("192.168.
     ("row", "expected"),
     [
         (AT_PORT, "02:00:00:00:00:02 dev tap-a vni 5001 segment blue age 3 learned"),
+        (replace(AT_PORT, duplicate=True), "02:00:00:00:00:02 dev tap-a vni 5001 segment blue age 3 learned duplicate"),
         (BEHIND_REMOTE, "02:00:00:00:00:02 dst 192.168.146.136 vni 5001 segment blue age 0 learned"),
         (STATIC_PORT, "02:00:00:00:00:02 dev tap-a vni 5001 segment blue static"),
         (STATIC_REMOTE, "02:00:00:00:00:02 dst 192.168.146.136 vni 5001 segment blue static"),
@@ -36,5 +38,5 @@ def test_line(row: FdbRow, expected: str) -> None:
 )
 def test_record(row: FdbRow, place: str) -> None:
     """A row has port or remote, and exactly these keys whatever their values."""
-    assert list(record(row)) == ["segment", "vni", "mac", place, "state", "age"]
+    assert list(record(row)) == ["segment", "vni", "mac", place, "state", "age", "duplicate"]
     assert record(row)["age"] == row.age

@@ -92,6 +92,8 @@ def test_settings_that_are_not_the_default(text: Text) -> None:
         ageing=60,
         learning=False,
         maxaddress=64,
+        storm_control=1000,
+        storm_control_total=5000,
         ports=(),
         remotes=BLUE.remotes[2:],
         traffic=QUIET,
@@ -103,6 +105,7 @@ def test_settings_that_are_not_the_default(text: Text) -> None:
         "  ageing: 1 minute\n"
         "  learning: off\n"
         "  maxaddress: 64\n"
+        "  storm control: 1000 frames/s from each, 5000 frames/s from all\n"
         "  remote: 192.168.146.138, 1 MAC, now\n"
     )
 
@@ -119,6 +122,20 @@ def test_refused_macs(text: Text) -> None:
     port = PortRow("tap-a", "blue", 0, Traffic(unlearned=7))
     segment = msgspec.structs.replace(BLUE, ports=(port,))
     assert "  port: tap-a, 7 source MACs not learned\n" in text(msgspec.structs.replace(HOST, segments=(segment,)))
+
+
+def test_a_loop(text: Text) -> None:
+    """A port that is cut off says so first."""
+    port = PortRow("tap-a", "blue", 0, QUIET, loop=True)
+    segment = msgspec.structs.replace(BLUE, ports=(port,))
+    assert "  port: tap-a, cut off: it is in a loop\n" in text(msgspec.structs.replace(HOST, segments=(segment,)))
+
+
+def test_a_storm(text: Text) -> None:
+    """A port from which more came than storm control lets in says so."""
+    port = PortRow("tap-a", "blue", 0, Traffic(suppressed=7))
+    segment = msgspec.structs.replace(BLUE, ports=(port,))
+    assert "  port: tap-a, 7 frames suppressed as a storm\n" in text(msgspec.structs.replace(HOST, segments=(segment,)))
 
 
 def test_faults_are_red() -> None:

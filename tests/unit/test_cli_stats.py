@@ -70,13 +70,14 @@ def test_record() -> None:
     shown = record(HOST)
     assert shown["ports"] == [
         {"device": "tap-a", "segment": "blue"}
-        | {"rx_packets": 12, "rx_bytes": 1176, "tx_packets": 9, "tx_bytes": 882, "unlearned": 0},
+        | {"rx_packets": 12, "rx_bytes": 1176, "tx_packets": 9, "tx_bytes": 882, "unlearned": 0, "suppressed": 0},
         {"device": "tap-b", "segment": "red"}
-        | {"rx_packets": 0, "rx_bytes": 0, "tx_packets": 0, "tx_bytes": 0, "unlearned": 4},
+        | {"rx_packets": 0, "rx_bytes": 0, "tx_packets": 0, "tx_bytes": 0, "unlearned": 4, "suppressed": 0},
     ]
     assert shown["segments"] == [
         {"name": "blue", "vni": 5001}
-        | {"rx_packets": 9, "rx_bytes": 882, "tx_packets": 12, "tx_bytes": 1176, "unlearned": 0},
-        {"name": "red", "vni": 5002} | {"rx_packets": 0, "rx_bytes": 0, "tx_packets": 0, "tx_bytes": 0, "unlearned": 0},
+        | {"rx_packets": 9, "rx_bytes": 882, "tx_packets": 12, "tx_bytes": 1176, "unlearned": 0, "suppressed": 0},
+        {"name": "red", "vni": 5002}
+        | {"rx_packets": 0, "rx_bytes": 0, "tx_packets": 0, "tx_bytes": 0, "unlearned": 0, "suppressed": 0},
     ]
     assert shown["drops"] == ALL_ZERO | {"unknown-vni": 3, "bad-source": 1}

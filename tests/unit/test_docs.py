@@ -124,11 +124,11 @@ def test_drop_reasons_are_told() -> None:
     assert all(row[3] for row in rows)
 
 
-def test_rules_are_numbered_one_to_ten() -> None:
+def test_rules_are_numbered_from_one_on() -> None:
     """switch.py and the C cite the rules by these numbers."""
     section = text_of(HOW_IT_WORKS).partition("\n## The forwarding rules\n")[2].partition("\n## ")[0]
-    rules = [str(number) for number in range(1, 11)]
-    assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == rules
+    rules = re.findall(r"^(\d+)\. ", section, re.MULTILINE)
+    assert rules == [str(number) for number in range(1, len(rules) + 1)]
     cited = re.findall(
         r"[Rr]ules? (\d+)", "".join(map(text_of, (*BPF.glob("*.h"), *(ROOT / "src/vxnet").glob("*.py"))))
     )
@@ -151,6 +151,10 @@ def test_limits_are_those_of_the_maps() -> None:
     assert places == (str(define("FIRST_LEARNED")), str(room.MOST_LEARNED))
     assert limits["senders, all segments"][0] == str(define("MAX_SENDERS"))
     assert limits["elements of ports' sources: a MAC, or an address under its MAC"][0] == str(define("MAX_SOURCES"))
+    moved = limits["MACs that have moved in the last 180 seconds; of more, moves are not counted"]
+    assert moved[0] == str(define("MAX_MOVED"))
+    storms = "ports and remotes with a bucket for storm control; of more, those silent for the longest get a full one"
+    assert limits[storms][0] == str(define("MAX_STORMS"))
     assert limits["cached pairs of MACs, for each CPU and direction"][0] == str(define("FLOW_SLOTS"))
 
 

@@ -35,6 +35,8 @@ remotes = ["192.168.146.136", "192.168.147.1"]
 ageing = 60
 learning = false
 maxaddress = 100
+storm_control = 1000
+storm_control_total = 5000
 
 [[segments]]
 name = "red"
@@ -44,6 +46,7 @@ group = "239.1.1.1"
 [[ports]]
 device = "tap-a"
 segment = "blue"
+storm_control = 50
 
 [[fdb]]
 segment = "blue"
@@ -81,11 +84,13 @@ def test_every_key_reaches_the_state(host_file: Callable[[str], Path]) -> None:
                 ageing=60,
                 learning=False,
                 maxaddress=100,
+                storm_control=1000,
+                storm_control_total=5000,
                 senders=("192.168.146.136/32", "192.168.147.1/32"),
             ),
             Segment(name="red", vni=16777215, group=IPv4Address("239.1.1.1")),
         ),
-        ports=(Port(device="tap-a", segment="blue"),),
+        ports=(Port(device="tap-a", segment="blue", storm_control=50),),
         fdb=(
             FdbEntry(segment="blue", mac="52:54:00:ab:cd:ef", port="tap-a"),
             FdbEntry(segment="red", mac="52:54:00:ab:cd:ef", remote=IPv4Address("192.168.146.136")),
@@ -193,6 +198,8 @@ def segments(draw: st.DrawFn, name: str, vni: int, others: st.SearchStrategy[IPv
         ageing=draw(st.integers(0, 2**32 - 1)),
         learning=draw(st.booleans()),
         maxaddress=draw(st.integers(1, 2**20)),
+        storm_control=draw(st.integers(0, 10**7)),
+        storm_control_total=draw(st.integers(0, 10**7)),
         senders=draw(st.sampled_from((None, ("10.0.0.0/8",), ("0.0.0.0/0", "fd00::/8")))),
     )
 
@@ -209,7 +216,10 @@ def states(draw: st.DrawFn) -> HostState:
     fdb: tuple[FdbEntry, ...] = ()
     if labels:
         drawn = draw(st.lists(devices, unique=True, max_size=4))
-        ports = tuple(Port(device=device, segment=draw(st.sampled_from(labels))) for device in drawn)
+        limit = st.none() | st.integers(1, 10**7)
+        ports = tuple(
+            Port(device=device, segment=draw(st.sampled_from(labels)), storm_control=draw(limit)) for device in drawn
+        )
         remote = st.builds(FdbEntry, segment=st.sampled_from(labels), mac=macs, remote=others)
         local_entry = st.sampled_from(ports or (None,)).flatmap(
             lambda port: (

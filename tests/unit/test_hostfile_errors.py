@@ -41,7 +41,7 @@ UNKNOWN_KEYS = {
     VTEP + "mtu = 1500": 'vtep.mtu: unknown key "mtu"; there is "local", "local6", "dstport"',
     BLUE + "aging = 300": 'segments[0].aging: unknown key "aging"; did you mean "ageing"?',
     BLUE + 'VNI = "x"': 'segments[0].VNI: unknown key "VNI"; did you mean "vni"?',
-    TAP0 + "vni = 1": 'ports[0].vni: unknown key "vni"; there is "device", "segment"',
+    TAP0 + "vni = 1": 'ports[0].vni: unknown key "vni"; there is "device", "segment", "storm_control"',
     ENTRY + 'device = "tap0"': 'fdb[0].device: unknown key "device"; there is "segment", "mac", "port", "remote"',
     VTEP + '"a\\nb" = 1': 'vtep: unknown key "a\\nb"; there is "local", "local6", "dstport"',
 }
@@ -155,6 +155,15 @@ NUMBERS = {
     ),
     BLUE + "maxaddress = 0": (
         "segments[0].maxaddress: 0 is below 1; maxaddress is 1 to 1048576; learning = false is how to learn none"
+    ),
+    BLUE + "storm_control = 10000001": (
+        "segments[0].storm_control: 10000001 is above 10000000; it is in frames a second: 0 (any number) to 10000000"
+    ),
+    BLUE + "storm_control_total = -1": (
+        "segments[0].storm_control_total: -1 is below 0; it is in frames a second: 0 (any number) to 10000000"
+    ),
+    BLUE + '[[ports]]\ndevice = "tap0"\nsegment = "blue"\nstorm_control = 0': (
+        "ports[0].storm_control: 0 is below 1; it is in frames a second: 1 to 10000000"
     ),
 }
 NAMES = {

@@ -189,7 +189,7 @@ def test_struct_fields_reach_the_reason() -> None:
     value = Segment(name="blue", vni=1)
     others = {"name": "blue", "vni": 1, "remotes": ADDRESSES[:1], "group": GROUP, "ageing": 1, "learning": False}
     others |= {"maxaddress": 1, "senders": ("10.0.0.0/8",), "ttl": 1, "tos": 16, "df": False, "csum": True}
-    others |= {"inner_vlan": True}
+    others |= {"inner_vlan": True, "max_moves": 1, "storm_control": 1, "storm_control_total": 1}
     assert others.keys() == {field.name for field in msgspec.structs.fields(Segment)}
     now = HostState(vtep=Vtep(local=ADDRESSES[0]), segments=(value,))
     for field in others.keys() - {"name", "vni", "inner_vlan"}:  # what changes these makes it anew

@@ -3,6 +3,7 @@
 
 02:00:00:00:00:01 dev tap-a vni 5001 segment blue age 3 learned
 02:00:00:00:00:02 dst 192.168.146.136 vni 5001 segment blue static
+02:00:00:00:00:03 dev tap-a vni 5001 segment blue age 1 learned duplicate
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ def line(row: FdbRow) -> str:
     """Return an entry as a line: ``dev`` a port or ``dst`` a remote; ``age`` in seconds, for learned entries."""
     where = f"dev {row.port}" if row.port is not None else f"dst {row.remote}"
     age = "" if row.age is None else f" age {int(row.age)}"
+    state = f"{row.state} duplicate" if row.duplicate else row.state
     if row.vlan is None:
-        return f"{row.mac} {where} vni {row.vni} segment {row.segment}{age} {row.state}"
+        return f"{row.mac} {where} vni {row.vni} segment {row.segment}{age} {state}"
     behind = "" if row.tunnel is None else f" vni {row.vni} via {row.tunnel}"
-    return f"{row.mac} {where} vlan {row.vlan}{behind} bridge {row.segment}{age} {row.state}"
+    return f"{row.mac} {where} vlan {row.vlan}{behind} bridge {row.segment}{age} {state}"
 
 
 def record(row: FdbRow) -> dict[str, str | int | float | IPAddress | None]:
@@ -51,5 +53,6 @@ def record(row: FdbRow) -> dict[str, str | int | float | IPAddress | None]:
         **place,
         "state": row.state,
         "age": row.age,
+        "duplicate": row.duplicate,
         **({} if row.vlan is None else {"vlan": row.vlan, "tunnel": row.tunnel}),
     }

@@ -131,6 +131,8 @@ def _segment(segment: SegmentRow, waiting: Iterable[Waiting]) -> Iterator[str]:
         yield _field("learning", "off")
     if segment.maxaddress != MAXADDRESS:
         yield _field("maxaddress", str(segment.maxaddress))
+    if limits := list(_storm_control(segment)):
+        yield _field("storm control", ", ".join(limits))
     for port in segment.ports:
         yield _field("port", ", ".join(_port(port)))
     for absent in waiting:
@@ -139,6 +141,13 @@ def _segment(segment: SegmentRow, waiting: Iterable[Waiting]) -> Iterator[str]:
         yield _field("remote", ", ".join(_remote(remote, flooded=remote.flood or segment.group is not None)))
     if transfer := list(_transfer(segment.traffic)):
         yield _field("underlay", ", ".join(transfer))
+
+
+def _storm_control(segment: SegmentRow) -> Iterator[str]:
+    if segment.storm_control:
+        yield f"{segment.storm_control} frames/s from each"
+    if segment.storm_control_total:
+        yield f"{segment.storm_control_total} frames/s from all"
 
 
 def _bridge(bridge: BridgeRow) -> Iterator[str]:
@@ -172,6 +181,8 @@ def _vlans(vlans: Vlans) -> Iterator[str]:
 
 def _port(port: PortRow) -> Iterator[str]:
     yield port.device
+    if port.loop:
+        yield coloured("cut off: it is in a loop", "red")
     yield from _vlans(port.vlans)
     if port.macs:
         yield count(port.macs, "MAC")
@@ -194,6 +205,8 @@ def _transfer(traffic: Traffic) -> Iterator[str]:
         yield f"{size(traffic.tx_bytes)} sent"
     if traffic.unlearned:
         yield coloured(f"{traffic.unlearned} source MACs not learned", "yellow")
+    if traffic.suppressed:
+        yield coloured(f"{traffic.suppressed} frames suppressed as a storm", "yellow")
 
 
 def _title(kind: str, name: str, colour: str) -> str:

@@ -44,6 +44,8 @@ def table(view: Overview) -> Iterator[str]:
     for port in _ports(view):
         if port.traffic.unlearned:
             yield coloured(f"{port.device}: {port.traffic.unlearned} source MACs not learned", "yellow")
+        if port.traffic.suppressed:
+            yield coloured(f"{port.device}: {port.traffic.suppressed} frames suppressed as a storm", "yellow")
 
 
 def drops(numbers: Mapping[str, int]) -> Iterator[str]:

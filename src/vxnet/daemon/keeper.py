@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vxnet import narrowed
+from vxnet.daemon.lookout import Lookout
 from vxnet.datapath.actual import DEVICE_DOWN, Reader
 from vxnet.datapath.apply import Datapath
 from vxnet.datapath.checks import check, unusable_ports
@@ -45,6 +46,7 @@ class Keeper:
         self._reader = Reader(run_dir)
         self._datapath = Datapath(run_dir)
         self._datapath.replace_programs()
+        self._lookout = Lookout(self._datapath)
         self._desired = self._reader.read().asked_for()
         self._waiting: dict[Port, str] = {}
         self._set_down: dict[str, int] = {}  # the index of each device that somebody has set down, by its name
@@ -99,6 +101,10 @@ class Keeper:
         """Free what has aged out of the FDB."""
         if removed := self._datapath.sweep(time.monotonic_ns()):
             log.debug("swept %d entries", removed)
+
+    def look_out(self) -> None:
+        """Tell of what tenants do that should not be."""
+        self._lookout.look()
 
     def touch(self) -> None:
         """Let every cached flow be looked up again: a route or a next hop has changed."""

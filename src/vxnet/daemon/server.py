@@ -3,7 +3,8 @@
 
     control socket ---.
     netlink (Watch) ---+--> one at a time --> Keeper --> kernel
-    every 10 seconds --'
+    every 10 seconds --|
+    every second ------'
 
 Stopping it (SIGTERM, SIGINT, a crash) takes nothing away: the kernel goes on forwarding, and the next vxnetd adopts it.
 """
@@ -14,12 +15,14 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Final
 
 from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Quit, Running, Status, Up, Waiting
 from vxnet.daemon.keeper import Keeper
 from vxnet.daemon.listening import control_socket, progress, same_netns
 from vxnet.daemon.logfile import trim
+from vxnet.daemon.lookout import LOOK
 from vxnet.daemon.notify import notify
 from vxnet.daemon.rundir import claim
 from vxnet.daemon.watch import Watch
@@ -64,7 +67,9 @@ class Server:
             if desired:
                 await self._do(lambda: self._keeper.start(desired))
             self._tell_ready()
-            jobs = [tasks.create_task(job) for job in (self._watch.run(), self._follow(), self._sweep())]
+            jobs = [
+                tasks.create_task(job) for job in (self._watch.run(), self._follow(), self._sweep(), self._look_out())
+            ]
             await self._stop.wait()
             notify("STOPPING=1")
             for job in jobs:
@@ -97,6 +102,15 @@ class Server:
             await self._tend(self._keeper.sweep)
             await self._tend(lambda: trim(self._run_dir / LOG))
             await self._tend(self._keeper.repair)
+
+    async def _look_out(self) -> None:
+        pause = LOOK
+        while True:
+            await asyncio.sleep(pause)
+            begin = time.process_time()
+            await self._tend(self._keeper.look_out)
+            # Who makes MACs up makes it longer; he is not to have more than a tenth of a CPU by that.
+            pause = max(LOOK, 9 * (time.process_time() - begin))
 
     async def _tend(self, work: Callable[[], None]) -> None:
         """Do what nobody asked for: when it fails the log is told, once, and the next time it may not."""

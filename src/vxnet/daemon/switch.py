@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vxnet import narrowed
+from vxnet.daemon.lookout import Lookout
 from vxnet.datapath.actual import Reader
 from vxnet.datapath.apply import Datapath
 from vxnet.errors import VxnetError
@@ -36,6 +37,7 @@ class Switch:
         self._reader = Reader(run_dir)
         self._datapath = Datapath(run_dir)
         self._datapath.replace_programs()
+        self._lookout = Lookout(self._datapath)
         self._failures: dict[str, str] = {}
         self._brought: HostState | None = None
         self._generation = 0
@@ -105,7 +107,8 @@ class Switch:
         return len(changes), failures
 
     def sweep(self) -> None:
-        """Free what has aged out of the FDB."""
+        """Free what has aged out of the FDB, and tell of what tenants do that should not be."""
+        self._lookout.look()
         self._datapath.sweep(time.monotonic_ns())
 
     def touch(self) -> None:

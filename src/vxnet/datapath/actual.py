@@ -225,6 +225,9 @@ class _Look:
             ageing=domain.ageing // 10**9,
             learning=bool(domain.flags & DOMAIN_LEARNING),
             maxaddress=domain.maxaddress,
+            storm_control=domain.storm_control,
+            storm_control_total=domain.storm_control_total,
+            max_moves=domain.max_moves,
             inner_vlan=bool(domain.flags & DOMAIN_TAGS),
             **header_of(member or Member()),
             senders=self._senders.of(tunnel) if tunnel and member and member.flags & MEMBER_KNOWN else None,
@@ -314,6 +317,7 @@ class _Look:
             mac=device.mac if device and is_internal else None,
             mtu=device.mtu if device else None,
             sources=self._sources.of(slot) if member.flags & MEMBER_SECURED else None,
+            storm_control=member.storm_control or None,
         )
 
     def _port_fault(self, slot: int, member: Member, domain: Domain | None) -> str:

@@ -12,10 +12,23 @@ import time
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
-from vxnet.datapath import bridges, leftovers, listening, neighbours, ports, room, segments, static, tunnels, vtep
+from vxnet.datapath import (
+    bridges,
+    duplicates,
+    leftovers,
+    listening,
+    neighbours,
+    ports,
+    room,
+    segments,
+    static,
+    tunnels,
+    vtep,
+)
 from vxnet.datapath import devices as net
 from vxnet.datapath.handover import take_over
 from vxnet.datapath.kernel import require_root
+from vxnet.datapath.loops import Loops
 from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
 from vxnet.datapath.sweep import sweep
@@ -27,6 +40,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.devices import Devices
+    from vxnet.datapath.duplicates import Duplicate
+    from vxnet.datapath.loops import LoopEvent
     from vxnet.datapath.maps import Maps
     from vxnet.plan import Change
 
@@ -47,6 +62,7 @@ class Datapath:
         self._parts = Parts(run_dir, *found) if found else None
         if self._parts:
             leftovers.clear(self._parts)
+        self._loops = Loops()
         self._present: Devices | None = None
         self._from_others = self._recount = self._full = False
         self._cramped = ""  # why no room could be made for more to be learned
@@ -127,6 +143,16 @@ class Datapath:
             what = "the FDB is full: %d MACs are learned; others are flooded. Lower ageing or maxaddress"
             log.warning(what, learned)
         self._full = learned >= (0.9 * room.MOST_LEARNED if self._full else room.MOST_LEARNED)
+
+    def duplicates(self) -> tuple[Duplicate, ...]:
+        """Return the MACs that are in two places at once."""
+        if self._parts is None:
+            return ()
+        return duplicates.duplicates(self._parts.maps, self._parts.slots, time.monotonic_ns())
+
+    def loops(self) -> list[LoopEvent]:
+        """Cut off ports that are in a loop, let in those that are not any more; return which."""
+        return self._loops.look(self._parts, time.monotonic_ns()) if self._parts else []
 
     def touch(self) -> None:
         """A route, a next hop or an address has changed: void every cached flow."""

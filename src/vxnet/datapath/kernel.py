@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from vxnet.datapath.libbpf import Program
 
 ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
+PROBE = "vxnet_probe"
+"""On no device: it is run to send a probe (loops.py)."""
 
 
 def alias(run_dir: Path) -> str:

@@ -26,7 +26,7 @@ DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU, DOMAIN_TAGS = 1, 2, 4, 8
 MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL = 0, 1, 2
 MEMBER_PEER, MEMBER_INTERNAL, MEMBER_DF, MEMBER_CSUM = 1, 2, 4, 8
 MEMBER_TTL_INHERIT, MEMBER_TOS_INHERIT, MEMBER_SOME_VLANS, MEMBER_SECURED = 16, 32, 64, 128
-MEMBER_KNOWN = 256
+MEMBER_KNOWN, MEMBER_LOOP = 256, 512
 VLAN_TRUNK, VLAN_ACCESS, VLAN_NATIVE_TAGGED, VLAN_NATIVE_UNTAGGED = 0, 1, 2, 3
 ANY_VNI = 1 << 24
 LISTENING = ANY_VNI + 1
@@ -34,6 +34,8 @@ FDB_STATIC = 1
 PREFIX_MAC, PREFIX_ADDRESS = 80, 96
 SOURCE_MAC, SOURCE_ANY = 1, 2
 PREFIX_SENDER = 64
+DUPLICATE_TIME = 180 * 10**9
+"""Nanoseconds: RFC 7432, section 15.1."""
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 
@@ -118,6 +120,9 @@ class Domain(ctypes.Structure):
     vni: int
     maxaddress: int
     used: int
+    storm_control: int
+    storm_control_total: int
+    max_moves: int
     name: bytes
     _fields_ = (
         ("ageing", c_uint64),
@@ -127,6 +132,9 @@ class Domain(ctypes.Structure):
         ("vni", c_uint32),
         ("maxaddress", c_uint32),
         ("used", c_uint32),
+        ("storm_control", c_uint32),
+        ("storm_control_total", c_uint32),
+        ("max_moves", c_uint32),
         ("name", c_char * NAME_LEN),
     )
 
@@ -145,6 +153,7 @@ class Member(ctypes.Structure):
     dstport: int
     ttl: int
     tos: int
+    storm_control: int
     local: Address
     remote: Address
     group: Address
@@ -161,6 +170,7 @@ class Member(ctypes.Structure):
         ("dstport", c_uint32),
         ("ttl", c_uint32),
         ("tos", c_uint32),
+        ("storm_control", c_uint32),
         ("local", Address),
         ("remote", Address),
         ("group", Address),
@@ -210,6 +220,23 @@ class FdbValue(ctypes.Structure):
     _fields_ = (("place", Place), ("flags", c_uint32), ("last_seen", c_uint64))
 
 
+class Moved(ctypes.Structure):
+    """A value of `moved`; ``since`` in nanoseconds of CLOCK_MONOTONIC."""
+
+    home: Place
+    other: Place
+    moves: int
+    duplicate: int
+    since: int
+    _fields_ = (
+        ("home", Place),
+        ("other", Place),
+        ("moves", c_uint32),
+        ("duplicate", c_uint32),
+        ("since", c_uint64),
+    )
+
+
 class SourceKey(ctypes.Structure):
     """A key of `sources`, a trie: ``prefix`` is how many bits of the other fields count; ``type`` in network order."""
 
@@ -253,6 +280,21 @@ class NeighbourValue(ctypes.Structure):
     _fields_ = (("mac", c_uint8 * 6), ("unused", c_uint16))
 
 
+class ProbeKey(ctypes.Structure):
+    """A key of `probes`."""
+
+    nonce: int
+    _fields_ = (("nonce", c_uint64),)
+
+
+class Probe(ctypes.Structure):
+    """A value of `probes`; ``back`` has member 0 as long as the probe has not come in again."""
+
+    member: int
+    back: Place
+    _fields_ = (("member", c_uint32), ("back", Place))
+
+
 class FloodKey(ctypes.Structure):
     """A key of `flood`."""
 
@@ -283,6 +325,7 @@ class Traffic(ctypes.Structure):
     tx_packets: int
     tx_bytes: int
     unlearned: int
+    suppressed: int
     told: int
     _fields_ = (
         ("rx_packets", c_uint64),
@@ -290,11 +333,12 @@ class Traffic(ctypes.Structure):
         ("tx_packets", c_uint64),
         ("tx_bytes", c_uint64),
         ("unlearned", c_uint64),
+        ("suppressed", c_uint64),
         ("told", c_uint64),
     )
 
 
-COUNTS = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "unlearned")
+COUNTS = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "unlearned", "suppressed")
 """What of `Traffic` is a count."""
 
 
@@ -320,10 +364,13 @@ SHARED = (
     VlanSet,
     FdbKey,
     FdbValue,
+    Moved,
     SourceKey,
     SenderKey,
     NeighbourKey,
     NeighbourValue,
+    ProbeKey,
+    Probe,
     FloodKey,
     ArrivalKey,
     Traffic,

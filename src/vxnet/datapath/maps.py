@@ -164,8 +164,10 @@ SIZES: Final[Mapping[str, tuple[int, int]]] = {
         ("arrivals", layout.ArrivalKey, c_uint32),
         ("flood", layout.FloodKey, layout.Place),
         ("fdb", layout.FdbKey, layout.FdbValue),
+        ("moved", layout.FdbKey, layout.Moved),
         ("sources", layout.SourceKey, c_uint32),
         ("senders", layout.SenderKey, c_uint32),
+        ("probes", layout.ProbeKey, layout.Probe),
         ("neighbours", layout.NeighbourKey, layout.NeighbourValue),
         ("learned", layout.Place, c_uint32),
         ("traffic", c_uint32, layout.Traffic),
@@ -192,8 +194,10 @@ class Maps:
         self.arrivals = Map(fds["arrivals"], layout.ArrivalKey, c_uint32)
         self.flood = Map(fds["flood"], layout.FloodKey, layout.Place)
         self.fdb = Map(fds["fdb"], layout.FdbKey, layout.FdbValue)
+        self.moved = Map(fds["moved"], layout.FdbKey, layout.Moved)
         self.sources = Map(fds["sources"], layout.SourceKey, c_uint32)
         self.senders = Map(fds["senders"], layout.SenderKey, c_uint32)
+        self.probes = Map(fds["probes"], layout.ProbeKey, layout.Probe)
         self.neighbours = Map(fds["neighbours"], layout.NeighbourKey, layout.NeighbourValue)
         self.learned = Map(fds["learned"], layout.Place, c_uint32)
         self.traffic = CounterMap(fds["traffic"], layout.Traffic)

@@ -15,11 +15,20 @@ from vxnet.datapath.actual import takes_peer
 from vxnet.datapath.attach import attach, detach
 from vxnet.datapath.checks import port_device
 from vxnet.datapath.kernel import ACCESS
-from vxnet.datapath.layout import DOMAIN_BRIDGE, MEMBER_INTERNAL, MEMBER_PEER, MEMBER_PORT, MEMBER_SECURED, Member
+from vxnet.datapath.layout import (
+    DOMAIN_BRIDGE,
+    MEMBER_INTERNAL,
+    MEMBER_LOOP,
+    MEMBER_PEER,
+    MEMBER_PORT,
+    MEMBER_SECURED,
+    Member,
+)
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
     from vxnet.datapath.devices import Device, Devices
+    from vxnet.datapath.layout import Domain
     from vxnet.datapath.parts import Parts
     from vxnet.model import Port
 
@@ -42,13 +51,9 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
         device = net.device(device.index) or device
     if port.mtu and not port.internal and device.mtu != port.mtu:
         net.set_mtu(device.index, port.mtu)
-    flags = (MEMBER_PEER if takes_peer(device, slots.domains[domain]) else 0) | (
-        MEMBER_INTERNAL if port.internal else 0
-    )
-    member = Member(kind=MEMBER_PORT, domain=domain, ifindex=device.index, flags=flags, name=port.device.encode())
-    vlans.describe(member, port.vlans)
-    if port.sources is not None:
-        member.flags |= MEMBER_SECURED
+    member = _member(port, device, domain, slots.domains[domain])
+    if slot:
+        member.flags |= slots.members[slot].flags & MEMBER_LOOP
     slot = slot or slots.free_members(1)[0]
     vlans.put(maps, slot, port.vlans)
     if port.sources is not None:
@@ -69,6 +74,16 @@ def add(parts: Parts, port: Port, present: Devices) -> None:
         flooding.rewrite(maps, slots, domain)
     if not port.internal:
         headroom.announce(device, parts.run_dir, present)
+
+
+def _member(port: Port, device: Device, slot: int, domain: Domain) -> Member:
+    flags = MEMBER_PEER if takes_peer(device, domain) else 0
+    flags |= MEMBER_INTERNAL if port.internal else 0
+    flags |= 0 if port.sources is None else MEMBER_SECURED
+    member = Member(kind=MEMBER_PORT, domain=slot, ifindex=device.index, flags=flags, name=port.device.encode())
+    vlans.describe(member, port.vlans)
+    member.storm_control = port.storm_control or 0
+    return member
 
 
 def _device(parts: Parts, port: Port, present: Devices) -> Device:

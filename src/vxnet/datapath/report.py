@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from vxnet.datapath import duplicates
 from vxnet.datapath.actual import read
 from vxnet.datapath.devices import devices
 from vxnet.datapath.dropped import dropped
 from vxnet.datapath.flooding import through_tunnels
 from vxnet.datapath.kernel import find
-from vxnet.datapath.layout import DOMAIN_BPDU, DOMAIN_BRIDGE, DOMAIN_LEARNING, DOMAIN_TAGS, FDB_STATIC, MEMBER_TUNNEL
+from vxnet.datapath.layout import (
+    DOMAIN_BPDU,
+    DOMAIN_BRIDGE,
+    DOMAIN_LEARNING,
+    DOMAIN_TAGS,
+    FDB_STATIC,
+    MEMBER_LOOP,
+    MEMBER_TUNNEL,
+)
 from vxnet.datapath.slots import Slots
 from vxnet.datapath.sweep import expired
 from vxnet.datapath.tunnelmember import tunnel_of
@@ -37,6 +46,7 @@ class Traffic(msgspec.Struct, frozen=True):
     """Packets and bytes (of tenants' frames, without outer headers). rx: into the segment; tx: out of it.
 
     ``unlearned`` counts source MACs not learned: the place had taught ``maxaddress`` already, or the FDB was full.
+    ``suppressed`` counts BUM frames from there that storm control dropped.
     """
 
     rx_packets: int = 0
@@ -44,10 +54,13 @@ class Traffic(msgspec.Struct, frozen=True):
     tx_packets: int = 0
     tx_bytes: int = 0
     unlearned: int = 0
+    suppressed: int = 0
 
 
 class FdbRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry; ``age`` in seconds since it was last seen, None for a static one.
+
+    ``duplicate``: the MAC was seen elsewhere as well, too often, and stays where it is.
 
     In a bridge (``segment`` is its name then) it has a ``vlan``, a remote is behind a ``tunnel``, and what is at a port
     has no ``vni``.
@@ -62,16 +75,18 @@ class FdbRow(msgspec.Struct, frozen=True, omit_defaults=True):
     age: float | None = None
     vlan: int | None = None
     tunnel: str | None = None
+    duplicate: bool = False
 
 
 class PortRow(msgspec.Struct, frozen=True):
-    """A port and its traffic; ``macs`` is how many MACs the FDB has there."""
+    """A port and its traffic; ``macs`` is how many MACs the FDB has there. ``loop``: cut off, as it is in a loop."""
 
     device: str
     segment: str
     macs: int
     traffic: Traffic
     vlans: Vlans = ALL_VLANS
+    loop: bool = False
 
 
 class RemoteRow(msgspec.Struct, frozen=True):
@@ -95,6 +110,8 @@ class SegmentRow(msgspec.Struct, frozen=True):
     ports: tuple[PortRow, ...]
     remotes: tuple[RemoteRow, ...]
     traffic: Traffic
+    storm_control: int = 0
+    storm_control_total: int = 0
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -203,7 +220,7 @@ def _found(run_dir: Path) -> Iterator[Maps]:
 
 def _rows(maps: Maps, slots: Slots) -> list[FdbRow]:
     now = time.monotonic_ns()
-    rows = []
+    rows, doubled = [], duplicates.keys(maps, now)
     for key, value in maps.fdb.items():
         domain, member = slots.domains.get(key.domain), slots.members.get(value.place.member)
         if domain is None or member is None or member.domain != key.domain or expired(value, domain, now):
@@ -221,6 +238,7 @@ def _rows(maps: Maps, slots: Slots) -> list[FdbRow]:
                 remote=remote,
                 tunnel=member.name.decode() if remote and domain.flags & DOMAIN_BRIDGE else None,
                 age=None if static else round(max(0, now - value.last_seen) / 1e9, 3),
+                duplicate=not static and bytes(key) in doubled,
             )
         )
     return sorted(rows, key=lambda row: (row.segment, row.mac))
@@ -259,7 +277,14 @@ def _ports(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> tuple
     at_port = Counter(row.port for row in rows)
     segment = slots.domains[slot].name.decode()
     return tuple(
-        PortRow(device, segment, at_port[device], _traffic(maps, port), vlans_of(maps, port, slots.members[port]))
+        PortRow(
+            device,
+            segment,
+            at_port[device],
+            _traffic(maps, port),
+            vlans_of(maps, port, slots.members[port]),
+            loop=bool(slots.members[port].flags & MEMBER_LOOP),
+        )
         for port in slots.ports_of(slot)
         for device in [slots.members[port].name.decode()]
     )
@@ -296,6 +321,8 @@ def _segment(maps: Maps, slots: Slots, slot: int, rows: Mapping[str, list[FdbRow
             for address in remotes
         ),
         traffic=_traffic(maps, tunnel),
+        storm_control=domain.storm_control,
+        storm_control_total=domain.storm_control_total,
     )
 
 

@@ -100,6 +100,9 @@ def _domain(parts: Parts, made: _Made) -> Domain:
         vni=segment.vni,
         maxaddress=segment.maxaddress,
         used=1,
+        storm_control=segment.storm_control,
+        storm_control_total=segment.storm_control_total,
+        max_moves=segment.max_moves,
         name=segment.name.encode(),
     )
 

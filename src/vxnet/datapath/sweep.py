@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The FDB's housekeeping: freeing what has aged out, and setting right how much each place has taught.
+"""The FDB's housekeeping: freeing what has aged out, and setting right how much each place has taught; moves likewise.
 
 The programs do not find expired entries any more (rule 5); the sweep only frees their memory. They count a place's
 entries up when it teaches one; the sweep counts what is really there and writes that down.
@@ -11,6 +11,7 @@ from collections import Counter
 from ctypes import c_uint32
 from typing import TYPE_CHECKING, NamedTuple
 
+from vxnet.datapath import duplicates
 from vxnet.datapath.layout import FDB_STATIC
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def sweep(maps: Maps, slots: Slots, now: int) -> Swept:
             maps.learned.remove(place)
         elif right != count.value:
             maps.learned.put(place, c_uint32(right))
+    duplicates.forget(maps, slots, now)
     return Swept(removed, taught.total(), len(taught))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from vxnet.errors import ConfigError
-from vxnet.model import AGEING, MAXADDRESS, FdbEntry, HostState, IPAddress, Port, Segment, Vtep
+from vxnet.model import AGEING, MAX_MOVES, MAXADDRESS, FdbEntry, HostState, IPAddress, Port, Segment, Vtep
 from vxnet.sources import tomlfile
 from vxnet.sources.known import known
 from vxnet.sources.rules import problems
@@ -40,6 +40,7 @@ EXAMPLES = {
     "local6": 'local6 = "fd00::1"',
     "mac": 'mac = "52:54:00:12:34:56"',
     "maxaddress": "maxaddress = 16384",
+    "max_moves": "max_moves = 5",
     "name": 'name = "blue"',
     "port": 'port = "tap0"',
     "ports": "[[ports]]",
@@ -47,6 +48,8 @@ EXAMPLES = {
     "remotes": 'remotes = ["192.0.2.2"]',
     "segment": 'segment = "blue"',
     "segments": "[[segments]]",
+    "storm_control": "storm_control = 1000",
+    "storm_control_total": "storm_control_total = 5000",
     "tos": "tos = 0",
     "ttl": "ttl = 64",
     "udpcsum": "udpcsum = false",
@@ -61,6 +64,7 @@ class FilePort(msgspec.Struct, frozen=True, kw_only=True):
 
     device: str
     segment: str
+    storm_control: int | None = None
 
 
 class FileSegment(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +81,9 @@ class FileSegment(msgspec.Struct, frozen=True, kw_only=True):
     ageing: int = AGEING
     learning: bool = True
     maxaddress: int = MAXADDRESS
+    max_moves: int = MAX_MOVES
+    storm_control: int = 0
+    storm_control_total: int = 0
     accept: Literal["known", "any"] | None = None
     accept_from: tuple[str, ...] = ()
     ttl: int | Literal["inherit"] = 64
@@ -137,7 +144,7 @@ def vouch(state: HostState) -> None:
 
 
 def _state(file: File) -> HostState:
-    ports = tuple(Port(device=port.device, segment=port.segment) for port in file.ports)
+    ports = tuple(Port(**msgspec.structs.asdict(port)) for port in file.ports)
     behind = _behind(file.fdb)
     segments = tuple(_segment(segment, behind) for segment in file.segments)
     return HostState(vtep=file.vtep, segments=segments, ports=ports, fdb=file.fdb)
@@ -152,7 +159,9 @@ def _file(state: HostState) -> File:
     """Return what a file says of it; what no file says is not among that. ValueError if senders cannot be said."""
     behind = _behind(state.fdb)
     segments = tuple(_file_segment(segment, behind) for segment in state.segments)
-    ports = tuple(FilePort(device=port.device, segment=port.segment) for port in state.ports)
+    ports = tuple(
+        FilePort(**{field: getattr(port, field) for field in FilePort.__struct_fields__}) for port in state.ports
+    )
     return File(vtep=state.vtep, segments=segments, ports=ports, fdb=state.fdb)
 
 
@@ -167,7 +176,18 @@ def _wrong(file: File) -> Iterator[tuple[str, str]]:
 
 # --- whom packets are taken from ------------------------------------------------------------------------------------
 
-_SHARED = ("name", "vni", "remotes", "group", "ageing", "learning", "maxaddress")
+_SHARED = (
+    "name",
+    "vni",
+    "remotes",
+    "group",
+    "ageing",
+    "learning",
+    "maxaddress",
+    "max_moves",
+    "storm_control",
+    "storm_control_total",
+)
 """What a segment of the file and one of the model have in common."""
 
 INHERIT: Final = "inherit"

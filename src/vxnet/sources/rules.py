@@ -20,8 +20,11 @@ from vxnet.sources.values import (
     device_name,
     group_address,
     mac_address,
+    max_moves,
     maxaddress,
     segment_name,
+    storm_control,
+    storm_control_of_port,
     udp_port,
     vni,
     vtep_address,
@@ -62,11 +65,16 @@ def _values(state: HostState) -> Iterator[tuple[str, Any, Callable[[Any], str | 
         yield f"{at}.vni", segment.vni, vni
         yield f"{at}.ageing", segment.ageing, ageing
         yield f"{at}.maxaddress", segment.maxaddress, maxaddress
+        yield f"{at}.max_moves", segment.max_moves, max_moves
+        yield f"{at}.storm_control", segment.storm_control, storm_control
+        yield f"{at}.storm_control_total", segment.storm_control_total, storm_control
         yield from ((field, remote, vtep_address) for field, remote in _rows(f"{at}.remotes", segment.remotes))
         if segment.group is not None:
             yield f"{at}.group", segment.group, group_address
     for at, port in _rows("ports", state.ports):
         yield f"{at}.device", port.device, device_name
+        if port.storm_control is not None:
+            yield f"{at}.storm_control", port.storm_control, storm_control_of_port
     for at, entry in _rows("fdb", state.fdb):
         yield f"{at}.mac", entry.mac, mac_address
         if entry.remote is not None:

@@ -31,6 +31,12 @@ AGEING_MAX = 2**32 - 1
 MAXADDRESS_MAX = 2**20
 """The whole FDB has so many entries."""
 
+MAX_MOVES_MAX = 2**20
+"""More than anybody counts."""
+
+STORM_CONTROL_MAX = 10_000_000
+"""Frames a second: more than a host floods."""
+
 SEGMENT_NAME_MAX = 63
 DEVICE_NAME_MAX = 15
 """Bytes: Linux's IFNAMSIZ is 16 with the final zero."""
@@ -51,6 +57,10 @@ vni = within(VNI_MIN, VNI_MAX, f"a VNI has 24 bits: {VNI_MIN} to {VNI_MAX}")
 udp_port = within(1, 65535, "a UDP port has 16 bits: 1 to 65535")
 ageing = within(0, AGEING_MAX, f"ageing is in seconds: 0 (never) to {AGEING_MAX}")
 maxaddress = within(1, MAXADDRESS_MAX, f"maxaddress is 1 to {MAXADDRESS_MAX}; learning = false is how to learn none")
+
+max_moves = within(0, MAX_MOVES_MAX, f"it is moves in 180 seconds: 0 (any number) to {MAX_MOVES_MAX}")
+storm_control = within(0, STORM_CONTROL_MAX, f"it is in frames a second: 0 (any number) to {STORM_CONTROL_MAX}")
+storm_control_of_port = within(1, STORM_CONTROL_MAX, f"it is in frames a second: 1 to {STORM_CONTROL_MAX}")
 
 ttl = within(1, 255, 'ttl is 1 to 255, or "inherit"')
 _tos_octet = within(0, 255, 'tos is an octet: 0 to 255, or "inherit"')

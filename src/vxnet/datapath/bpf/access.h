@@ -6,7 +6,7 @@
  *   2. access_slow    otherwise: whose port, which VLAN, check and learn the source, look the destination up:
  *        3. may_leave       of a secured port: only with its sources (secure.h)
  *        4. answer          a question for an address whose MAC is known: back with it (answer.h)
- *        5. flood           group MAC, or nobody knows it
+ *        5. flood           group MAC, or nobody knows it; not more than storm control lets in (storm.h)
  *        6. to_port         it is here: hand it over (and remember the answer)
  *        7. to_tunnel       it is behind a remote: wrap and send (and remember), or let the VXLAN device send
  *        8. too_big         it does not fit the path: tell the sender (toobig.h)
@@ -18,7 +18,9 @@
 #include "answer.h"
 #include "flood.h"
 #include "flows.h"
+#include "loop.h"
 #include "secure.h"
+#include "storm.h"
 #include "toobig.h"
 #include "tunnel.h"
 
@@ -228,6 +230,8 @@ static __noinline int access_slow(struct __sk_buff *skb)
 		return drop(DROP_NO_PORT);
 	count_rx(f.from, bytes_with(skb->len, d->flags & DOMAIN_VLANS && skb->vlan_present));
 
+	if (port->flags & MEMBER_LOOP)
+		return drop(DROP_LOOP);
 	if (read_macs(skb, &macs))
 		return drop(DROP_BAD_SOURCE);
 	refused = admit(skb, &f, port, d, &macs);
@@ -235,6 +239,8 @@ static __noinline int access_slow(struct __sk_buff *skb)
 		return drop(refused);
 	if (port->flags & MEMBER_SECURED && !may_leave(skb, f.from, macs.src))
 		return drop(DROP_SPOOFED);
+	if (skb->protocol == bpf_htons(ETH_P_PROBE) && is_our_probe(skb, f.domain, &here))
+		return drop(DROP_LOOP);
 	learn(f.domain, f.vlan, macs.src, &here);
 	if (!(d->flags & DOMAIN_BRIDGE) && !f.tag.vid && is_group(macs.dst)) {
 		answered = answer(skb, f.domain);
@@ -251,6 +257,8 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	case MEMBER_TUNNEL:
 		return to_tunnel(skb, &f, &there, target, 1);
 	default:
+		if (is_storm(f.domain, &here, skb->protocol == bpf_htons(ETH_P_PROBE)))
+			return drop(DROP_STORM);
 		return flood_frame(skb, &f, d);
 	}
 }

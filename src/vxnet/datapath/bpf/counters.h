@@ -41,6 +41,14 @@ static __always_inline void count_unlearned(__u32 member)
 		t->unlearned++;
 }
 
+static __always_inline void count_suppressed(__u32 member)
+{
+	struct traffic *t = bpf_map_lookup_elem(&traffic, &member);
+
+	if (t)
+		t->suppressed++;
+}
+
 static __always_inline void count_drop(enum drop_reason reason)
 {
 	__u32 key = reason;

@@ -27,3 +27,5 @@ DROP(17, VLAN_FILTERED, "vlan-filtered", "the port or tunnel is not in the VLAN 
 DROP(18, LINK_LOCAL, "link-local", "the destination is 01:80:c2:00:00:00-0f, which a bridge keeps to the link (IEEE 802.1Q, 8.6.3)")
 DROP(19, SPOOFED, "spoofed", "the frame came from a MAC or an IP address that its port may not use")
 DROP(20, UNKNOWN_REMOTE, "unknown-remote", "a VXLAN packet from an address that may not send to the segment, or from none (::)")
+DROP(21, STORM, "storm", "a frame to be flooded, and more of them than storm control lets in from there in a second")
+DROP(22, LOOP, "loop", "the frame came from a port that is cut off, as it is in a loop")

@@ -9,16 +9,12 @@
 #define VXNET_FDB_H
 
 #include "counters.h"
+#include "duplicates.h"
 #include "parse.h"
 
 static __always_inline __u64 now_ns(void)
 {
 	return bpf_ktime_get_coarse_ns();
-}
-
-static __always_inline int same_place(const struct place *a, const struct place *b)
-{
-	return a->member == b->member && same_address(&a->remote, &b->remote);
 }
 
 static __always_inline int expired(const struct fdb_entry *e, const struct domain *d, __u64 now)
@@ -51,33 +47,58 @@ static __always_inline void taught_one_less(const struct place *at)
 		__sync_fetch_and_add(n, -1);
 }
 
-/* Learn that mac, in this VLAN, is at place (rule 2). Not inlined: it needs the stack for itself. */
-static __noinline int learn(__u32 domain, __u32 vlan, const __u8 *mac, const struct place *at)
+/*
+ * Rule 2 in three steps, each of which needs the stack for itself; so they are called one after the other, and not one by the
+ * other.
+ *
+ *   1. is_elsewhere    no: it has been seen again, or is not learned at all
+ *   2. may_move        duplicates.h
+ *   3. teach           at its new place
+ */
+static __noinline int is_elsewhere(__u32 domain, __u32 vlan, const __u8 *mac, const struct place *seen)
 {
 	struct fdb_key key = { .domain = domain, .vlan = vlan };
-	struct fdb_entry *e, new = {};
+	struct fdb_entry *e;
 	struct domain *d;
-	struct place old;
-	__u32 *m;
 
-	if (!mac || !at || is_group(mac))
+	if (!mac || !seen || is_group(mac))
 		return 0;
 	d = bpf_map_lookup_elem(&domains, &domain);
 	if (!d || !(d->flags & DOMAIN_LEARNING))
 		return 0;
 	__builtin_memcpy(key.mac, mac, MAC_LEN);
-	new.place = *at;
-	new.last_seen = now_ns();
 	e = bpf_map_lookup_elem(&fdb, &key);
-	if (e) {
-		if (e->flags & FDB_STATIC)
-			return 0;
-		old = e->place;
-		if (same_place(&old, &new.place)) {
-			e->last_seen = new.last_seen;
-			return 0;
-		}
+	if (!e)
+		return 1;
+	if (e->flags & FDB_STATIC)
+		return 0;
+	if (!same_place(&e->place, seen))
+		return 1;
+	e->last_seen = now_ns();
+	return 0;
+}
+
+static __noinline int teach(__u32 domain, __u32 vlan, const __u8 *mac, const struct place *at, enum verdict where)
+{
+	struct fdb_key key = { .domain = domain, .vlan = vlan };
+	struct domain *d = bpf_map_lookup_elem(&domains, &domain);
+	struct fdb_entry *e, new = { .last_seen = now_ns() };
+	struct place old;
+	struct moved *m;
+	__u32 *n;
+
+	if (!mac || !at || !d)
+		return 0;
+	__builtin_memcpy(key.mac, mac, MAC_LEN);
+	new.place = *at;
+	if (where == GO_HOME) {
+		m = bpf_map_lookup_elem(&moved, &key);
+		if (m)
+			new.place = m->home;
 	}
+	e = bpf_map_lookup_elem(&fdb, &key);
+	if (e)
+		old = e->place;
 	if (!may_teach(d, &new.place)) {
 		count_unlearned(new.place.member);
 		return 0;
@@ -90,11 +111,22 @@ static __noinline int learn(__u32 domain, __u32 vlan, const __u8 *mac, const str
 	}
 	if (e) {
 		taught_one_less(&old);
-		m = bpf_map_lookup_elem(&moves, &domain);
-		if (m)
-			__sync_fetch_and_add(m, 1);
+		n = bpf_map_lookup_elem(&moves, &domain);
+		if (n)
+			__sync_fetch_and_add(n, 1);
 	}
 	return 0;
+}
+
+/* Learn that mac, in this VLAN, is at a place (rule 2). */
+static __noinline int learn(__u32 domain, __u32 vlan, const __u8 *mac, const struct place *at)
+{
+	enum verdict where;
+
+	if (!is_elsewhere(domain, vlan, mac, at))
+		return 0;
+	where = may_move(domain, vlan, mac, at);
+	return where == STAY ? 0 : teach(domain, vlan, mac, at, where);
 }
 
 /* Where is mac? Returns its member's kind and fills place, or MEMBER_FREE if nobody knows. */
@@ -112,6 +144,9 @@ static __always_inline enum member_kind find(__u32 domain, const struct domain *
 	*member = bpf_map_lookup_elem(&members, &at->member);
 	/* An element of the FDB may be given to another key while it is read: the domain decides, always. */
 	if (!*member || (*member)->domain != domain)
+		return MEMBER_FREE;
+	/* What is behind a port that is cut off may be reached by the other end of the loop. */
+	if ((*member)->flags & MEMBER_LOOP)
 		return MEMBER_FREE;
 	return (*member)->kind;
 }

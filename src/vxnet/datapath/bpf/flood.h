@@ -38,7 +38,7 @@ static long flood_one(__u32 index, void *arg)
 	if (!to || to->member == run->f->from)
 		return 0;
 	m = bpf_map_lookup_elem(&members, &to->member);
-	if (!m || m->domain != key.domain)
+	if (!m || m->domain != key.domain || m->flags & MEMBER_LOOP)
 		return 0;
 	tag = tag_out(to->member, m, run->f);
 	if (tag == NOT_IN_VLAN)

@@ -23,6 +23,10 @@
 #define MAX_SOURCES (1 << 22)
 #define MAX_SENDERS (1 << 22)
 
+#define MAX_STORMS (1 << 14)
+#define MAX_MOVED (1 << 16)
+#define MAX_PROBES 1024
+
 #define MAX_DROP_REASONS 64
 
 /* ifindex of a VXLAN device -> its UDP port */
@@ -153,6 +157,35 @@ struct {
 	__type(key, struct place);
 	__type(value, __u32);
 } learned SEC(".maps");
+
+/*
+ * place, or domain -> its bucket for storm control. Of those that have been silent for the longest, a bucket that is forgotten
+ * is a full one again: nobody loses by it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_STORMS);
+	__type(key, struct place);
+	__type(value, __u64);
+} storms SEC(".maps");
+
+/* MACs that have moved lately. The daemon's sweep forgets them; of more than there is room for, moves are not counted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_MOVED);
+	__type(key, struct fdb_key);
+	__type(value, struct moved);
+} moved SEC(".maps");
+
+/* nonce -> a question to a port whether it is in a loop */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_PROBES);
+	__type(key, struct probe_key);
+	__type(value, struct probe);
+} probes SEC(".maps");
 
 /* frames from a port whose answer is known */
 struct {

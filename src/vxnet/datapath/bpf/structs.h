@@ -67,6 +67,9 @@ struct domain {
 	__u32 vni;
 	__u32 maxaddress;	/* MACs one place may teach */
 	__u32 used;		/* 0: this slot is free */
+	__u32 storm_control;	/* BUM frames a second from one place, and from all together (storm.h); 0: any number */
+	__u32 storm_control_total;
+	__u32 max_moves;	/* of a MAC in DUPLICATE_TIME, before it stays at home (duplicates.h); 0: any number */
 	char name[NAME_LEN];
 };
 
@@ -89,6 +92,7 @@ enum member_kind { MEMBER_FREE = 0, MEMBER_PORT = 1, MEMBER_TUNNEL = 2 };
 #define MEMBER_SOME_VLANS 64	/* a trunk that has not all VLANs: which, says the map `trunks` */
 #define MEMBER_SECURED 128	/* a port that only what the map `sources` names may leave (secure.h) */
 #define MEMBER_KNOWN 256	/* a segment's tunnel that takes packets only from whom the map `senders` names */
+#define MEMBER_LOOP 512		/* a port that is cut off, as it is in a loop (loop.h) */
 #define MEMBER_SLOW (MEMBER_CSUM | MEMBER_TTL_INHERIT | MEMBER_TOS_INHERIT)
 
 /* Which VLANs of a bridge a member is in. */
@@ -106,6 +110,7 @@ struct member {
 	__u32 dstport;
 	__u32 ttl;
 	__u32 tos;
+	__u32 storm_control;	/* of a port, in the place of its domain's; 0: its domain's */
 	struct address local;	/* zero: any */
 	struct address remote;	/* zero: any, or those of a flood list */
 	struct address group;	/* zero: none */
@@ -172,6 +177,27 @@ struct fdb_entry {
 	__u64 last_seen;
 };
 
+#define DUPLICATE_TIME 180000000000LL
+
+/* A MAC that has moved lately. */
+struct moved {
+	struct place home;	/* where it was before the first of these moves */
+	struct place other;	/* the last place beside that */
+	__u32 moves;
+	__u32 duplicate;	/* it moved too often: it stays at home */
+	__u64 since;		/* when it first moved, or became a duplicate; DUPLICATE_TIME later this is forgotten */
+};
+
+/* A question to a port whether it is in a loop, by its nonce, which nobody knows but who has heard it there (loop.h). */
+struct probe_key {
+	__u64 nonce;
+};
+
+struct probe {
+	__u32 member;		/* the port it went out of */
+	struct place back;	/* where it came in again; member 0: nowhere yet */
+};
+
 struct flood_key {
 	__u32 domain;
 	__u32 version;
@@ -199,6 +225,7 @@ struct traffic {
 	__u64 tx_packets;
 	__u64 tx_bytes;
 	__u64 unlearned;	/* source MACs not learned: maxaddress reached, or the table is full */
+	__u64 suppressed;	/* BUM frames from there that storm control dropped */
 	__u64 told;		/* to a port: when it may be told all at once again that its packets are too big (toobig.h) */
 };
 

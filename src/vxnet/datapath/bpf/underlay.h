@@ -23,6 +23,7 @@
 #include "fdb.h"
 #include "flood.h"
 #include "flows.h"
+#include "storm.h"
 #include "tunnel.h"
 
 #define DECLINE TC_ACT_UNSPEC
@@ -234,20 +235,61 @@ static __always_inline int is_nobody(const struct address *a)
 	return !is_ipv6(a) || is_unset(a);
 }
 
+/*
+ * Remember that packets like this one, through the tunnel `from`, go to the port `to`. Returns 0, or non-zero if this one has
+ * to take the slow path. Not inlined: who calls it has other calls to make that need the stack.
+ */
+static __noinline int remember(struct __sk_buff *skb, __u32 from, __u32 to, const int v6)
+{
+	struct member *port = bpf_map_lookup_elem(&members, &to);
+	__u32 zero = 0, *moved;
+	struct state *s = bpf_map_lookup_elem(&state, &zero);
+	struct rx_flow_key key;
+	struct rx_flow *flow;
+	struct packet p;
+	int known;
+
+	if (!port || !s || !see(skb, &p, v6))
+		return -1;
+	moved = bpf_map_lookup_elem(&moves, &port->domain);
+	rx_key(&key, &p, v6);
+	flow = rx_slot(&key);
+	if (!moved || !flow)
+		return -1;
+	known = same_rx_key(&flow->key, &key);
+	if (!bears_unwrapping(skb, &p, port->flags & MEMBER_PEER, v6)) {
+		if (!known)
+			flow->checked = 0;
+		flow->key = key;
+		flow->deferred = bpf_ktime_get_coarse_ns();
+		return -1;
+	}
+	if (known && waits_its_turn(flow))
+		return -1;
+	flow->key = key;
+	flow->deferred = 0;
+	flow->checked = now_ns();
+	flow->epoch = s->epoch;
+	flow->moves = *moved;
+	flow->domain = port->domain;
+	flow->from = from;
+	flow->to = to;
+	flow->ifindex = port->ifindex;
+	flow->flags = port->flags & MEMBER_PEER ? FLOW_PEER : 0;
+	return 0;
+}
+
 /* Known unicast to a port: learn, remember and unwrap. Returns the action, or -2 to leave it to the VXLAN device. */
 static __always_inline int open_flow(struct __sk_buff *skb, __u32 from, const int v6)
 {
 	struct place here = { .member = from }, there = {};
 	struct member *tunnel, *port;
-	struct rx_flow_key key;
-	struct rx_flow *flow;
-	__u32 zero = 0, bytes = skb->len - (OUTER_LEN + (v6 ? IPV6_EXTRA : 0)), *moved;
-	struct state *s = bpf_map_lookup_elem(&state, &zero);
+	__u32 bytes = skb->len - (OUTER_LEN + (v6 ? IPV6_EXTRA : 0)), ifindex, peer;
 	struct domain *d;
 	struct packet p;
-	int vlan, known;
+	int vlan;
 
-	if (!s || !see(skb, &p, v6))
+	if (!see(skb, &p, v6))
 		return -2;
 	if (is_group(p.e->dst) || is_group(p.e->src) || is_zero(p.e->src) || same_mac(p.e->dst, p.e->src))
 		return -2;
@@ -259,41 +301,20 @@ static __always_inline int open_flow(struct __sk_buff *skb, __u32 from, const in
 		return -2;
 	vlan = vlan_in(from, tunnel, 0);
 	d = bpf_map_lookup_elem(&domains, &tunnel->domain);
-	moved = bpf_map_lookup_elem(&moves, &tunnel->domain);
-	if (vlan == NOT_IN_VLAN || !d || !moved ||
+	if (vlan == NOT_IN_VLAN || !d ||
 	    find(tunnel->domain, d, vlan, p.e->dst, &there, &port) != MEMBER_PORT || vlan_out(there.member, port, vlan))
 		return -2;
-	rx_key(&key, &p, v6);
-	flow = rx_slot(&key);
-	if (!flow)
+	ifindex = port->ifindex;
+	peer = port->flags & MEMBER_PEER;
+	here.remote = v6 ? p.w6->saddr : mapped(load32(&p.w->saddr));
+	if (remember(skb, from, there.member, v6))
 		return -2;
-	known = same_rx_key(&flow->key, &key);
-	if (!bears_unwrapping(skb, &p, port->flags & MEMBER_PEER, v6)) {
-		if (!known)
-			flow->checked = 0;
-		flow->key = key;
-		flow->deferred = bpf_ktime_get_coarse_ns();
-		return -2;
-	}
-	if (known && waits_its_turn(flow))
-		return -2;
-	here.remote = key.remote;
 	learn(tunnel->domain, vlan, p.e->src, &here);
-	flow->key = key;
-	flow->deferred = 0;
-	flow->checked = now_ns();
-	flow->epoch = s->epoch;
-	flow->moves = *moved;
-	flow->domain = tunnel->domain;
-	flow->from = from;
-	flow->to = there.member;
-	flow->ifindex = port->ifindex;
-	flow->flags = port->flags & MEMBER_PEER ? FLOW_PEER : 0;
 	if (unwrap(skb, v6))
 		return -2;
 	count_rx(from, bytes);
-	count_tx(flow->to, bytes);
-	return flow->flags & FLOW_PEER ? bpf_redirect_peer(flow->ifindex, 0) : bpf_redirect(flow->ifindex, 0);
+	count_tx(there.member, bytes);
+	return peer ? bpf_redirect_peer(ifindex, 0) : bpf_redirect(ifindex, 0);
 }
 
 static __noinline int open_rx_flow(struct __sk_buff *skb, __u32 from)
@@ -473,6 +494,8 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	refused = admit(skb, &f, tunnel, d, &macs);
 	if (refused)
 		return drop(refused);
+	if (skb->protocol == bpf_htons(ETH_P_PROBE) && is_our_probe(skb, f.domain, &here))
+		return drop(DROP_LOOP);
 	learn(f.domain, f.vlan, macs.src, &here);
 	switch (lookup(&f, d, &macs, &there, &target)) {
 	case MEMBER_PORT:
@@ -480,6 +503,8 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	case MEMBER_TUNNEL:
 		return to_tunnel(skb, &f, &there, target, 0);
 	default:
+		if (is_storm(f.domain, &here, skb->protocol == bpf_htons(ETH_P_PROBE)))
+			return drop(DROP_STORM);
 		return flood_frame(skb, &f, d);
 	}
 }

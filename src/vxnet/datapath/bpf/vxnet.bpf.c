@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * The VXLAN switch: three tc ingress programs.
+ * The VXLAN switch: three tc ingress programs, and one that asks ports whether they are in a loop (loop.h).
  *
  *        VM                      this host                        the network
  *      +----+  veth, TAP ...  +---------------------------------+
@@ -21,6 +21,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "access.h"
+#include "loop.h"
 #include "underlay.h"
 
 SEC("tc")
@@ -51,6 +52,13 @@ SEC("tc")
 int vxnet_overlay(struct __sk_buff *skb)
 {
 	return overlay_receive(skb);
+}
+
+/* Attached to no device: the daemon runs it (BPF_PROG_RUN) to send a frame that it has written. */
+SEC("tc")
+int vxnet_probe(struct __sk_buff *skb)
+{
+	return send_probe(skb);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

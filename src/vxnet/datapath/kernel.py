@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from vxnet.datapath.libbpf import Program
 
 ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
+SAY = "vxnet_say"
+"""On no device: the daemon runs it (voice.py)."""
 
 
 def alias(run_dir: Path) -> str:

@@ -31,6 +31,9 @@ AGEING_MAX = 2**32 - 1
 MAXADDRESS_MAX = 2**20
 """The whole FDB has so many entries."""
 
+INTERVAL_MIN, INTERVAL_MAX = 100, 60_000
+"""Milliseconds. A process that waits for its turn cannot keep to less."""
+
 SEGMENT_NAME_MAX = 63
 DEVICE_NAME_MAX = 15
 """Bytes: Linux's IFNAMSIZ is 16 with the final zero."""
@@ -51,6 +54,9 @@ vni = within(VNI_MIN, VNI_MAX, f"a VNI has 24 bits: {VNI_MIN} to {VNI_MAX}")
 udp_port = within(1, 65535, "a UDP port has 16 bits: 1 to 65535")
 ageing = within(0, AGEING_MAX, f"ageing is in seconds: 0 (never) to {AGEING_MAX}")
 maxaddress = within(1, MAXADDRESS_MAX, f"maxaddress is 1 to {MAXADDRESS_MAX}; learning = false is how to learn none")
+
+interval = within(INTERVAL_MIN, INTERVAL_MAX, f"intervals are in milliseconds: {INTERVAL_MIN} to {INTERVAL_MAX}")
+detect_mult = within(1, 255, "detect_mult has 8 bits and is not 0: 1 to 255")
 
 ttl = within(1, 255, 'ttl is 1 to 255, or "inherit"')
 _tos_octet = within(0, 255, 'tos is an octet: 0 to 255, or "inherit"')

@@ -23,6 +23,8 @@
 #define MAX_SOURCES (1 << 22)
 #define MAX_SENDERS (1 << 22)
 
+#define HEARD_BYTES (1 << 20)	/* a page's multiple, a power of two: more than 6000 frames */
+
 #define MAX_DROP_REASONS 64
 
 /* ifindex of a VXLAN device -> its UDP port */
@@ -153,6 +155,12 @@ struct {
 	__type(key, struct place);
 	__type(value, __u32);
 } learned SEC(".maps");
+
+/* frames of the management VNI, for the daemon: struct heard */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, HEARD_BYTES);
+} heard SEC(".maps");
 
 /* frames from a port whose answer is known */
 struct {

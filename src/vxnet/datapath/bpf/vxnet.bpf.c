@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * The VXLAN switch: three tc ingress programs.
+ * The VXLAN switch: three tc ingress programs, and one that the daemon runs to send a frame of its own (liveness.h).
  *
  *        VM                      this host                        the network
  *      +----+  veth, TAP ...  +---------------------------------+
@@ -51,6 +51,12 @@ SEC("tc")
 int vxnet_overlay(struct __sk_buff *skb)
 {
 	return overlay_receive(skb);
+}
+
+SEC("tc")
+int vxnet_say(struct __sk_buff *skb)
+{
+	return say(skb);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -113,7 +113,7 @@ CHANGED = with_green(
         neighbours=(Neighbour(segment="red", address="fd00::9", mac=MACS[3]),),
     )
 )
-WATCHED = replace(SEGMENTS, bfd=Bfd(remotes=(FAR, H2, H2_6)))
+WATCHED = replace(SEGMENTS, bfd=Bfd(remotes=(H2, FAR, H2_6)))
 WATCHED_OTHERWISE = replace(CHANGED, bfd=Bfd(vni=10, min_tx=300, remotes=(H2, FAR)))
 """In the VNI that blue had."""
 BRIDGES = with_green(

@@ -3,6 +3,7 @@
 
         HostState
           +-- vtep       Vtep            the tunnel endpoint of the segments
+          +-- bfd        Bfd             whether and how the remotes of the segments are watched
           +-- segments   Segment, ...    one VNI's layer-2 network each: one tunnel to all its remotes
           +-- bridges    Bridge, ...     layer-2 networks with VLANs inside and any tunnels, as Open vSwitch has them
           +-- tunnels    Tunnel, ...     of the bridges
@@ -61,6 +62,24 @@ class Vtep(msgspec.Struct, frozen=True, kw_only=True):
     dstport: int = VXLAN_PORT
 
 
+BFD_VNI = 1
+"""The management VNI unless the file says otherwise (RFC 8971, section 4)."""
+
+
+class Bfd(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the remotes are there is asked by BFD in the management VNI ``vni`` (RFC 8971), a session with each.
+
+    ``min_tx`` and ``min_rx`` are in milliseconds: how often is sent at most, and how often wanted to be heard. A remote
+    that is up and misses ``detect_mult`` packets is dead. ``remotes`` are in order, IPv4 first.
+    """
+
+    vni: int = BFD_VNI
+    min_tx: int = 1000
+    min_rx: int = 1000
+    detect_mult: int = 3
+    remotes: tuple[IPAddress, ...] = ()
+
+
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """One VNI's layer-2 network on this host.
 
@@ -76,6 +95,9 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     ``ttl`` 0 and ``tos`` None take the inner packet's. ``df``: routers are not to fragment the outer packet; the VTEP
     never does. ``csum``: the outer UDP checksum is computed. ``inner_vlan``: frames may have VLAN tags, and keep them
     (RFC 7348, section 6.1); each VLAN learns for itself.
+
+    Not ``flood_to_dead``: remotes that BFD has found dead get no BUM. Which those are, ``dead`` says, in the order of
+    ``remotes``; no source does, but who watches them.
     """
 
     name: str
@@ -94,6 +116,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     df: bool = True
     csum: bool = False
     inner_vlan: bool = False
+    flood_to_dead: bool = True
+    dead: tuple[IPAddress, ...] = ()
 
 
 class Bridge(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,6 +237,7 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     """All of one host. ``vtep`` is None where there are no segments."""
 
     vtep: Vtep | None = None
+    bfd: Bfd | None = None
     segments: tuple[Segment, ...] = ()
     bridges: tuple[Bridge, ...] = ()
     tunnels: tuple[Tunnel, ...] = ()

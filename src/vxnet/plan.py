@@ -6,8 +6,8 @@
         Actual (read back) ----'
 
 Changes come in the order in which they are to be made: what goes, goes first, from the leaves up (static entries
-and neighbours, ports, tunnels, bridges, segments, VTEP); what comes, comes from the root down. What stays the same is
-not touched, nor is its traffic; what changes is changed in its place where that can be.
+and neighbours, ports, tunnels, bridges, segments, BFD, VTEP); what comes, comes from the root down. What stays the
+same is not touched, nor is its traffic; what changes is changed in its place where that can be.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Neighbour, Port, Segment, Tunnel, Vlans, Vtep
+from vxnet.model import DOWN, Bfd, Bridge, FdbEntry, HostState, Neighbour, Port, Segment, Tunnel, Vlans, Vtep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Value = Vtep | Segment | Bridge | Tunnel | Port | FdbEntry | Neighbour
-Kind = Literal["vtep", "segment", "bridge", "tunnel", "port", "fdb", "neighbour"]
+Value = Vtep | Bfd | Segment | Bridge | Tunnel | Port | FdbEntry | Neighbour
+Kind = Literal["vtep", "bfd", "segment", "bridge", "tunnel", "port", "fdb", "neighbour"]
 
 
 class Actual(msgspec.Struct, frozen=True):
@@ -44,6 +44,7 @@ class Actual(msgspec.Struct, frozen=True):
         ports = (*state.ports, *(v for v in broken if isinstance(v, Port) and v.segment in names))
         return HostState(
             vtep=_standing(self),
+            bfd=state.bfd or next((value for value in broken if isinstance(value, Bfd)), None),
             segments=segments,
             bridges=bridges,
             tunnels=(*state.tunnels, *(v for v in broken if isinstance(v, Tunnel) and v.bridge in names)),
@@ -106,6 +107,8 @@ def name_of(value: Value) -> str:
     match value:
         case Vtep():
             return str(value.local)
+        case Bfd():
+            return f"vni {value.vni}"
         case Segment() | Bridge() | Tunnel():
             return value.name
         case Port():
@@ -123,6 +126,7 @@ def kind_of(value: Value) -> Kind:
 
 _KINDS: dict[type[Value], Kind] = {
     Vtep: "vtep",
+    Bfd: "bfd",
     Segment: "segment",
     Bridge: "bridge",
     Tunnel: "tunnel",
@@ -150,6 +154,7 @@ def _kept(actual: Actual, desired: HostState) -> HostState:
     neighbours = tuple(n for n in now.neighbours if n.segment in names and _in_place(n, wanted.get(_key(n))))
     return HostState(
         vtep=now.vtep,
+        bfd=now.bfd if now.bfd and _in_place(now.bfd, desired.bfd) else None,
         segments=segments,
         bridges=bridges,
         tunnels=tunnels,
@@ -172,13 +177,13 @@ def _in_place(old: Value, new: Value | None) -> bool:
     match old, new:
         case Segment(), Segment():
             return (old.vni, old.inner_vlan) == (new.vni, new.inner_vlan)
-        case Bridge(), Bridge():
-            return True
+        case Bfd(), Bfd():
+            return old.vni == new.vni
         case Tunnel(), Tunnel():
             return old.bridge == new.bridge
         case Port(), Port():
             return old.segment == new.segment and old.internal == new.internal
-        case Neighbour(), Neighbour():
+        case ((Bridge() | Neighbour()), (Bridge() | Neighbour())):
             return _key(old) == _key(new)
         case _:
             return old == new
@@ -204,7 +209,7 @@ def _remove(actual: Actual, kept: HostState, desired: HostState, reason: str = "
 
 _FOLLOWS = "what it belongs to is made anew"
 
-_LEAVES_FIRST: tuple[type[Value], ...] = (FdbEntry, Neighbour, Port, Tunnel, Bridge, Segment, Vtep)
+_LEAVES_FIRST: tuple[type[Value], ...] = (FdbEntry, Neighbour, Port, Tunnel, Bridge, Segment, Bfd, Vtep)
 
 
 def _repairable(broken: Value, wanted: Value | None, staying: frozenset[str]) -> bool:
@@ -240,8 +245,8 @@ def _add(desired: HostState, kept: HostState, actual: Actual) -> list[Change]:
 
 def _all(state: HostState) -> tuple[Value, ...]:
     """Return all there is, the root first."""
-    vtep = (state.vtep,) if state.vtep else ()
-    return (*vtep, *state.segments, *state.bridges, *state.tunnels, *state.ports, *state.fdb, *state.neighbours)
+    vtep, bfd = (state.vtep,) if state.vtep else (), (state.bfd,) if state.bfd else ()
+    return (*vtep, *bfd, *state.segments, *state.bridges, *state.tunnels, *state.ports, *state.fdb, *state.neighbours)
 
 
 def _by_key(values: Iterable[Value]) -> dict[tuple[Kind, str], Value]:
@@ -249,8 +254,8 @@ def _by_key(values: Iterable[Value]) -> dict[tuple[Kind, str], Value]:
 
 
 def _key(value: Value) -> tuple[Kind, str]:
-    """Return what two values share if one takes the other's place. There is one VTEP, whatever its address."""
-    return (kind_of(value), "" if isinstance(value, Vtep) else name_of(value))
+    """Return what two values share if one takes the other's place. One VTEP, one BFD, whatever their settings."""
+    return (kind_of(value), "" if isinstance(value, Vtep | Bfd) else name_of(value))
 
 
 def _change(action: Literal["add", "change", "remove"], value: Value, reason: str) -> Change:

@@ -545,7 +545,7 @@ def _remotes(network: Segment | Bridge, tunnel: Tunnel) -> tuple[IPAddress, ...]
     """Return where BUM goes through this tunnel."""
     if isinstance(network, Bridge):
         return (tunnel.remote,) if tunnel.remote else ()
-    return (network.group,) if network.group else network.remotes
+    return (network.group,) if network.group else tuple(at for at in network.remotes if at not in network.dead)
 
 
 def _member(place: Place) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.btf import Btf
 from vxnet.datapath import layout
-from vxnet.datapath.maps import SIZES, CounterMap, Map, Maps
+from vxnet.datapath.maps import SIZES, CounterMap, Map, Maps, Ring
 from vxnet.duplicates import DUPLICATE_TIME
 
 SOURCES = Path(str(files("vxnet.datapath.bpf")))
@@ -37,6 +37,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "neighbour": layout.NeighbourValue,
     "flood_key": layout.FloodKey,
     "arrival_key": layout.ArrivalKey,
+    "heard": layout.Heard,
     "traffic": layout.Traffic,
 }
 INTEGERS = {"unsigned int": ctypes.c_uint32, "unsigned long long": layout.Drops}
@@ -70,6 +71,8 @@ def test_maps(btf: Btf) -> None:
         match ours:
             case Map():
                 assert (ours._key, ours._value) == (types[key], types[value]), name
+            case Ring():
+                assert (key, value) == ("", ""), "a ring buffer has records alone"
             case CounterMap():
                 assert (ctypes.c_uint32, ours._all._type_) == (types[key], types[value]), name
             case None:

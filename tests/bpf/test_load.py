@@ -33,8 +33,8 @@ def close(loaded: libbpf.Loaded) -> None:
 
 
 def test_programs_and_maps(loaded: libbpf.Loaded) -> None:
-    """Four programs, and every map that Python knows, with the sizes it believes in."""
-    assert set(loaded.programs) == {kernel.ACCESS, kernel.UNDERLAY, kernel.OVERLAY, kernel.PROBE}
+    """Three programs for devices, two for the daemon; every map that Python knows, with the sizes it believes in."""
+    assert set(loaded.programs) == {kernel.ACCESS, kernel.UNDERLAY, kernel.OVERLAY, kernel.PROBE, kernel.SAY}
     assert set(SIZES) <= set(loaded.maps)
     for name, sizes in SIZES.items():
         info = libbpf.map_info(loaded.maps[name])

@@ -27,6 +27,7 @@ from vxnet.daemon.keeper import Keeper
 from vxnet.daemon.switch import Switch
 from vxnet.lab import Lab
 from vxnet.model import (
+    Bfd,
     Bridge,
     FdbEntry,
     HostState,
@@ -112,6 +113,9 @@ CHANGED = with_green(
         neighbours=(Neighbour(segment="red", address="fd00::9", mac=MACS[3]),),
     )
 )
+WATCHED = replace(SEGMENTS, bfd=Bfd(remotes=(H2, FAR, H2_6)))
+WATCHED_OTHERWISE = replace(CHANGED, bfd=Bfd(vni=10, min_tx=300, remotes=(H2, FAR)))
+"""In the VNI that blue had."""
 BRIDGES = with_green(
     HostState(
         bridges=(Bridge(name="br-a"), Bridge(name="br-b")),
@@ -149,6 +153,8 @@ PLANS = {
     "segments come": (GREEN, SEGMENTS),
     "segments change": (SEGMENTS, CHANGED),
     "segments go": (SEGMENTS, GREEN),
+    "BFD comes": (SEGMENTS, WATCHED),
+    "BFD changes": (WATCHED, WATCHED_OTHERWISE),
     "bridges come": (GREEN, BRIDGES),
     "bridges change": (BRIDGES, BRIDGES_CHANGED),
     "bridges go": (BRIDGES, GREEN),

@@ -44,14 +44,16 @@ class Btf:
         return int(self._structs[struct]["size"])
 
     def maps(self) -> dict[str, tuple[str, str]]:
-        """Return the key and value type of each map: a structure's name, or that of an integer."""
+        """Return the key and value type of each map: a structure's name, that of an integer, or "" for none."""
         section = next(t for t in self._types.values() if t["kind"] == "DATASEC" and t["name"] == ".maps")
         variables = [self._types[variable["type_id"]] for variable in section["vars"]]
         return {variable["name"]: self._key_and_value(variable["type_id"]) for variable in variables}
 
     def _key_and_value(self, type_id: int) -> tuple[str, str]:
         pointers = {m["name"]: self._types[m["type_id"]] for m in self._types[type_id]["members"]}
-        key, value = (self._bare(pointers[name]["type_id"])["name"] for name in ("key", "value"))
+        key, value = (
+            self._bare(pointers[name]["type_id"])["name"] if name in pointers else "" for name in ("key", "value")
+        )
         return key, value
 
     def _size(self, type_id: int) -> int:

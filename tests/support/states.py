@@ -28,6 +28,11 @@ def _to_remotes(remotes: list[IPv4Address]) -> Flood:
     return {"remotes": tuple(remotes)}
 
 
+def _to_living(remotes: list[IPv4Address]) -> Flood:
+    """All but the first of these are flooded to."""
+    return {"remotes": tuple(remotes), "flood_to_dead": False, "dead": tuple(remotes[:1])}
+
+
 def _to_group(group: IPv4Address) -> Flood:
     return {"group": group}
 
@@ -38,6 +43,7 @@ def _to_nobody() -> Flood:
 
 _FLOODS = weighted(
     (4, st.lists(st.sampled_from(REMOTES), min_size=1, unique=True).map(_to_remotes)),
+    (1, st.lists(st.sampled_from(REMOTES), min_size=1, unique=True).map(_to_living)),
     (3, st.sampled_from(GROUPS).map(_to_group)),
     (1, st.builds(_to_nobody)),
 )
@@ -115,6 +121,7 @@ class Sketch(msgspec.Struct, frozen=True, kw_only=True):
                 segment,
                 name=f"{segment.name}-{example}",
                 remotes=tuple(_of_family(self.family, remote) for remote in segment.remotes),
+                dead=tuple(_of_family(self.family, remote) for remote in segment.dead),
                 group=_of_family(self.family, segment.group) if segment.group else None,
             )
             for number, segment in enumerate(self.segments)

@@ -12,7 +12,7 @@ import pytest
 
 from vxnet.cli.output import print_lines
 from vxnet.cli.show import lines, only, record
-from vxnet.daemon.control import Running, Waiting
+from vxnet.daemon.control import Remote, Running, Waiting
 from vxnet.datapath.report import Fault, Overview, PortRow, RemoteRow, SegmentRow, Traffic
 from vxnet.errors import HostError
 
@@ -167,6 +167,44 @@ def test_trouble_is_a_fault() -> None:
     assert any("\x1b[31mvtep.dstport: UDP port 4789 is in use\x1b[0m" in line for line in lines(HOST, trouble))
 
 
+UP = Remote(
+    address="192.168.146.136",
+    state="up",
+    remote_state="up",
+    seconds=63.2,
+    dead=False,
+    sent=70,
+    received=69,
+    discarded=0,
+    downs=1,
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, "192.168.146.136, up for 1 minute, 3 seconds, 2 MACs"),
+        ({"state": "down", "remote_state": "down", "dead": True}, "192.168.146.136, dead for 1 minute, 3 seconds, "),
+        ({"state": "down", "remote_state": "admin-down"}, "192.168.146.136, its BFD is closed, "),
+        ({"state": "down", "remote_state": "down", "received": 0}, "192.168.146.136, no BFD heard, "),
+        ({"state": "init", "remote_state": "down"}, "192.168.146.136, BFD init, "),
+    ],
+)
+def test_a_remote_that_is_watched(capsys: pytest.CaptureFixture[str], changed: dict[str, object], words: str) -> None:
+    """What BFD says of a remote stands behind its address; of the others nothing does."""
+    print_lines(lines(HOST, Running(4711, (), "", (msgspec.structs.replace(UP, **changed),))))
+    page = capsys.readouterr().out
+    assert f"  remote: {words}" in page
+    assert "  remote: 192.168.146.137\n" in page
+
+
+def test_a_remote_that_is_left_out(text: Text) -> None:
+    """The kernel tells whom a segment leaves out, whether a daemon runs or not."""
+    dead = RemoteRow(IPv4Address("192.168.146.137"), flood=False, macs=0, age=None, dead=True)
+    blue = msgspec.structs.replace(BLUE, remotes=(dead,))
+    assert "  remote: 192.168.146.137, left out of flooding\n" in text(msgspec.structs.replace(HOST, segments=(blue,)))
+
+
 def test_record() -> None:
     """JSON has everything, and null where no daemon runs."""
     waiting = (Waiting("tap-z", "red", "device tap-z does not exist"),)
@@ -176,6 +214,7 @@ def test_record() -> None:
         "pid": 4711,
         "waiting": [{"device": "tap-z", "segment": "red", "reason": "device tap-z does not exist"}],
         "trouble": "",
+        "remotes": [],
     }
     assert record(HOST, None)["daemon"] is None
 

@@ -13,9 +13,22 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from vxnet.errors import ConfigError
-from vxnet.model import AGEING, DOWN, MAXADDRESS, VNI_MAX, VXLAN_PORT, Bridge, FdbEntry, HostState, Port, Segment, Vtep
+from vxnet.model import (
+    AGEING,
+    DOWN,
+    MAXADDRESS,
+    VNI_MAX,
+    VXLAN_PORT,
+    Bfd,
+    Bridge,
+    FdbEntry,
+    HostState,
+    Port,
+    Segment,
+    Vtep,
+)
 from vxnet.sources import tomlfile
-from vxnet.sources.hostfile import EXAMPLES, File, FilePort, FileSegment, dump, load, vouch
+from vxnet.sources.hostfile import EXAMPLES, File, FileBfd, FilePort, FileSegment, dump, load, vouch
 from vxnet.sources.rules import problems
 
 if TYPE_CHECKING:
@@ -167,7 +180,9 @@ def test_no_file_for_a_host_that_is_down() -> None:
 
 def test_every_key_has_an_example() -> None:
     """An error can show how each key is written: EXAMPLES has all of them, and each stands in a file that loads."""
-    fields = {field for kind in (File, Vtep, FileSegment, FilePort, FdbEntry) for field in kind.__struct_fields__}
+    fields = {
+        field for kind in (File, Vtep, FileBfd, FileSegment, FilePort, FdbEntry) for field in kind.__struct_fields__
+    }
     assert set(EXAMPLES) == fields
 
 
@@ -197,10 +212,24 @@ def segments(draw: st.DrawFn, name: str, vni: int, others: st.SearchStrategy[IPv
         group=draw(groups) if flood == "group" else None,
         ageing=draw(st.integers(0, 2**32 - 1)),
         learning=draw(st.booleans()),
+        flood_to_dead=draw(st.booleans()),
         maxaddress=draw(st.integers(1, 2**20)),
         storm_control=draw(st.integers(0, 10**7)),
         storm_control_total=draw(st.integers(0, 10**7)),
         senders=draw(st.sampled_from((None, ("10.0.0.0/8",), ("0.0.0.0/0", "fd00::/8")))),
+    )
+
+
+def bfds(all_segments: tuple[Segment, ...], fdb: tuple[FdbEntry, ...]) -> st.SearchStrategy[Bfd]:
+    """Draw how the remotes of these may be watched."""
+    remotes = {at for segment in all_segments for at in segment.remotes} | {entry.remote for entry in fdb}
+    return st.builds(
+        Bfd,
+        vni=st.integers(1, VNI_MAX),
+        min_tx=st.integers(100, 60000),
+        min_rx=st.integers(100, 60000),
+        detect_mult=st.integers(1, 255),
+        remotes=st.just(tuple(sorted(at for at in remotes if at))),
     )
 
 
@@ -230,7 +259,11 @@ def states(draw: st.DrawFn) -> HostState:
         )
         fdb = tuple(draw(st.lists(remote | local_entry, unique_by=lambda e: (e.segment, e.mac), max_size=4)))
     return HostState(
-        vtep=Vtep(local=local, dstport=draw(st.integers(1, 65535))), segments=all_segments, ports=ports, fdb=fdb
+        vtep=Vtep(local=local, dstport=draw(st.integers(1, 65535))),
+        bfd=draw(st.none() | bfds(all_segments, fdb)),
+        segments=all_segments,
+        ports=ports,
+        fdb=fdb,
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from vxnet.lab import labfile, topology
 from vxnet.model import FdbEntry, Vtep
 from vxnet.sources import hostfile
-from vxnet.sources.hostfile import FilePort, FileSegment
+from vxnet.sources.hostfile import FileBfd, FilePort, FileSegment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LABS = sorted(EXAMPLES.glob("*.lab.toml"))
@@ -51,7 +51,13 @@ def test_documented_files_load(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("header", "kind"),
-    [("[vtep]", Vtep), ("[[segments]]", FileSegment), ("[[ports]]", FilePort), ("[[fdb]]", FdbEntry)],
+    [
+        ("[vtep]", Vtep),
+        ("[bfd]", FileBfd),
+        ("[[segments]]", FileSegment),
+        ("[[ports]]", FilePort),
+        ("[[fdb]]", FdbEntry),
+    ],
 )
 def test_every_key_is_documented(header: str, kind: type[msgspec.Struct]) -> None:
     """The page has a row for each key of each table, in the order of the model, with the default that is in force."""

@@ -9,13 +9,15 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vxnet.model import DOWN, Bridge, FdbEntry, HostState, Neighbour, Port, Segment, Source, Tunnel, Vtep
+from vxnet.model import DOWN, Bfd, Bridge, FdbEntry, HostState, Neighbour, Port, Segment, Source, Tunnel, Vtep
 from vxnet.plan import Actual, Change, Value, kind_of, name_of, plan
 
 ADDRESSES = tuple(map(IPv4Address, ("192.168.146.131", "192.168.146.132", "192.168.146.136")))
 GROUP = IPv4Address("239.1.1.1")
 NAMES, DEVICES, MACS = ("blue", "red", "green"), ("tap-a", "tap-b", "tap-c"), ("02:00:00:00:00:01", "02:00:00:00:00:02")
 SOURCES = (None, (), (Source(MACS[0]), Source(MACS[1], "10.0.0.1/32")))
+
+_INTERVALS = st.sampled_from((300, 1000))
 
 
 @st.composite
@@ -55,21 +57,31 @@ def states(draw: st.DrawFn) -> HostState:
         for address in ("10.0.0.1", "fd00::1")
         if draw(st.booleans())
     ]
+    bfd = st.builds(
+        Bfd, vni=st.sampled_from((40, *set(range(10, 40, 10)) - {s.vni for s in segments})), min_tx=_INTERVALS
+    )
     vtep = Vtep(local=draw(st.sampled_from(ADDRESSES[:2])), dstport=draw(st.sampled_from((4789, 4789, 4789, 8472))))
     return HostState(
-        vtep=vtep, segments=tuple(segments), ports=tuple(ports), fdb=tuple(fdb), neighbours=tuple(neighbours)
+        vtep=vtep,
+        bfd=draw(st.none() | bfd),
+        segments=tuple(segments),
+        ports=tuple(ports),
+        fdb=tuple(fdb),
+        neighbours=tuple(neighbours),
     )
 
 
 def values_of(state: HostState) -> list[Value]:
     """Return all there is in a state."""
-    return [*([state.vtep] if state.vtep else []), *state.segments, *state.ports, *state.fdb, *state.neighbours]
+    roots = [value for value in (state.vtep, state.bfd) if value]
+    return [*roots, *state.segments, *state.ports, *state.fdb, *state.neighbours]
 
 
 def state_of(values: list[Value]) -> HostState:
     """Put values together to a state."""
     return HostState(
         vtep=next((v for v in values if isinstance(v, Vtep)), None),
+        bfd=next((v for v in values if isinstance(v, Bfd)), None),
         segments=tuple(v for v in values if isinstance(v, Segment)),
         ports=tuple(v for v in values if isinstance(v, Port)),
         fdb=tuple(v for v in values if isinstance(v, FdbEntry)),
@@ -109,8 +121,8 @@ def carry_out(changes: tuple[Change, ...], actual: Actual) -> HostState:
                 assert key not in there or there[key] in actual.faults, "only what is broken is made over itself"
                 assert isinstance(change.value, Vtep) or stands(change.value, list(there.values()))
                 there[key] = change.value
-        vnis = [v.vni for v in there.values() if isinstance(v, Segment)]
-        assert len(vnis) == len(set(vnis)), "no two segments share a VNI at any moment"
+        vnis = [v.vni for v in there.values() if isinstance(v, Segment | Bfd)]
+        assert len(vnis) == len(set(vnis)), "no two share a VNI at any moment"
         assert len([v for v in there.values() if isinstance(v, Vtep)]) <= 1
     return state_of(list(there.values()))
 
@@ -138,7 +150,7 @@ def stands(value: Value, there: list[Value]) -> bool:
             return True
         case Tunnel():
             return value.bridge in names
-        case Segment():
+        case Segment() | Bfd():
             return any(isinstance(v, Vtep) for v in there)
         case Port() | Neighbour():
             return value.segment in names
@@ -190,6 +202,7 @@ def test_struct_fields_reach_the_reason() -> None:
     others = {"name": "blue", "vni": 1, "remotes": ADDRESSES[:1], "group": GROUP, "ageing": 1, "learning": False}
     others |= {"maxaddress": 1, "senders": ("10.0.0.0/8",), "ttl": 1, "tos": 16, "df": False, "csum": True}
     others |= {"inner_vlan": True, "max_moves": 1, "storm_control": 1, "storm_control_total": 1}
+    others |= {"flood_to_dead": False, "dead": ADDRESSES[:1]}
     assert others.keys() == {field.name for field in msgspec.structs.fields(Segment)}
     now = HostState(vtep=Vtep(local=ADDRESSES[0]), segments=(value,))
     for field in others.keys() - {"name", "vni", "inner_vlan"}:  # what changes these makes it anew

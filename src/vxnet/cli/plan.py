@@ -20,14 +20,15 @@ from vxnet.cli.output import bold, coloured, print_json, print_lines
 from vxnet.datapath.actual import read
 from vxnet.datapath.checks import check
 from vxnet.datapath.kernel import require_root
+from vxnet.dead import dead_in, leaving_out
 from vxnet.errors import HostError
-from vxnet.model import FdbEntry, Neighbour, Port, Segment, Vtep
+from vxnet.model import Bfd, FdbEntry, Neighbour, Port, Segment, Vtep
 from vxnet.plan import Change, Value
 from vxnet.sources import hostfile
 from vxnet.sources.known import known
 
 _MARKS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red")}
-_NAMES = {Vtep: "local", Port: "device", FdbEntry: "mac", Neighbour: "address"}
+_NAMES = {Vtep: "local", Bfd: "vni", Port: "device", FdbEntry: "mac", Neighbour: "address"}
 """The field that names a value and stands beside its kind, where that is not ``name``."""
 
 
@@ -39,7 +40,9 @@ def plan(host_file: HostFile, run_dir: RunDir = RUN_DIR, as_json: Json = False) 
         check(desired, run_dir)
     except HostError as error:
         raise HostError(f"{host_file}: {error}") from None
-    changes = planning.plan(desired, read(run_dir))
+    actual = read(run_dir)
+    # Who is dead is found out by the daemon, and no file says it.
+    changes = planning.plan(leaving_out(desired, dead_in(actual.asked_for())), actual)
     if as_json:
         print_json(changes)
     else:

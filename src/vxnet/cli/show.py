@@ -8,7 +8,7 @@
     segment: blue
       vni: 5001
       port: tap-a, 1 MAC, 1.21 MiB received, 3 KiB sent
-      remote: 192.168.146.136, 1 MAC, 1 minute, 3 seconds ago
+      remote: 192.168.146.136, up for 2 hours, 1 MAC, 1 minute, 3 seconds ago
       underlay: 3 KiB received, 1.21 MiB sent
 
 Received and sent are this host's: received from the machine at the port, from the hosts on the underlay.
@@ -16,14 +16,14 @@ Received and sent are this host's: received from the machine at the port, from t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from vxnet.cli.options import RUN_DIR, Json, OneSegment, RunDir
 from vxnet.cli.output import bold, coloured, print_json, print_lines
 from vxnet.cli.words import ago, count, size, span
-from vxnet.daemon.control import Running, Waiting, status
+from vxnet.daemon.control import Remote, Running, Waiting, status
 from vxnet.daemon.rundir import served
 from vxnet.datapath.report import (
     BridgeRow,
@@ -83,10 +83,11 @@ def lines(view: Overview, daemon: Running | None) -> Iterator[str]:
         yield _title("switch", count(len(view.bridges), "bridge"), "green")
     yield from _vtep(view)
     yield from _daemon(daemon)
+    watched = {remote.address: remote for remote in daemon.remotes} if daemon else {}
     for segment in view.segments:
         yield ""
         yield _title("segment", segment.name, "yellow")
-        yield from _segment(segment, [port for port in _waiting(daemon) if port.segment == segment.name])
+        yield from _segment(segment, [port for port in _waiting(daemon) if port.segment == segment.name], watched)
     for bridge in view.bridges:
         yield ""
         yield _title("bridge", bridge.name, "yellow")
@@ -121,7 +122,7 @@ def _waiting(daemon: Running | None) -> tuple[Waiting, ...]:
     return daemon.waiting if daemon else ()
 
 
-def _segment(segment: SegmentRow, waiting: Iterable[Waiting]) -> Iterator[str]:
+def _segment(segment: SegmentRow, waiting: Iterable[Waiting], watched: Mapping[str, Remote]) -> Iterator[str]:
     yield _field("vni", str(segment.vni))
     if segment.group:
         yield _field("group", str(segment.group))
@@ -138,7 +139,8 @@ def _segment(segment: SegmentRow, waiting: Iterable[Waiting]) -> Iterator[str]:
     for absent in waiting:
         yield _field("port", coloured(f"{absent.device}, not attached yet: {absent.reason}", "yellow"))
     for remote in segment.remotes:
-        yield _field("remote", ", ".join(_remote(remote, flooded=remote.flood or segment.group is not None)))
+        words = _remote(remote, watched.get(str(remote.address)), of_group=segment.group is not None)
+        yield _field("remote", ", ".join(words))
     if transfer := list(_transfer(segment.traffic)):
         yield _field("underlay", ", ".join(transfer))
 
@@ -189,14 +191,28 @@ def _port(port: PortRow) -> Iterator[str]:
     yield from _transfer(port.traffic)
 
 
-def _remote(remote: RemoteRow, *, flooded: bool) -> Iterator[str]:
+def _remote(remote: RemoteRow, watched: Remote | None, *, of_group: bool) -> Iterator[str]:
     yield str(remote.address)
-    if not flooded:
+    if watched:
+        yield _liveness(watched)
+    if remote.dead:
+        yield "left out of flooding"
+    elif not remote.flood and not of_group:
         yield "known unicast only"
     if remote.macs:
         yield count(remote.macs, "MAC")
     if remote.age is not None:
         yield ago(remote.age)
+
+
+def _liveness(remote: Remote) -> str:
+    if remote.state == "up":
+        return f"up for {span(remote.seconds)}"
+    if remote.dead:
+        return coloured(f"dead for {span(remote.seconds)}", "red")
+    if remote.remote_state == "admin-down":
+        return "its BFD is closed"
+    return coloured("no BFD heard" if remote.received == 0 else f"BFD {remote.state}", "yellow")
 
 
 def _transfer(traffic: Traffic) -> Iterator[str]:

@@ -2,17 +2,19 @@
 """`vxnet stats`: packets and bytes per port and segment, and drops by reason.
 
 All counts are of tenants' frames, without outer headers, since `vxnet up`. rx is what came into the segment from that
-port, or from the underlay; tx is what went out of it there: as `ip -s link show` counts at the port's device.
+port, or from the underlay; tx is what went out of it there: as `ip -s link show` counts at the port's device. Of BFD
+the packets are counted that belong to sessions of the daemon that runs now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from vxnet.cli.options import RUN_DIR, Json, RunDir
 from vxnet.cli.output import bold, coloured, columns, print_json, print_lines
+from vxnet.daemon.control import Remote, status
 from vxnet.datapath.report import Overview, PortRow, Traffic, overview
 from vxnet.drops import DROP_REASONS
 
@@ -23,10 +25,12 @@ _HEAD = ("SEGMENT", "PORT", "RX PACKETS", "RX BYTES", "TX PACKETS", "TX BYTES")
 def stats(run_dir: RunDir = RUN_DIR, as_json: Json = False) -> None:
     """Show packets and bytes per port and segment, and how many frames were dropped for which reason."""
     view = overview(run_dir)
+    daemon = status(run_dir)
+    remotes = daemon.remotes if daemon else ()
     if as_json:
-        print_json(record(view))
+        print_json(record(view) | {"remotes": remotes})
     else:
-        print_lines([*table(view), "", *drops(view.drops)])
+        print_lines([*table(view), *bfd(remotes), "", *drops(view.drops)])
 
 
 def table(view: Overview) -> Iterator[str]:
@@ -46,6 +50,14 @@ def table(view: Overview) -> Iterator[str]:
             yield coloured(f"{port.device}: {port.traffic.unlearned} source MACs not learned", "yellow")
         if port.traffic.suppressed:
             yield coloured(f"{port.device}: {port.traffic.suppressed} frames suppressed as a storm", "yellow")
+
+
+def bfd(remotes: Sequence[Remote]) -> Iterator[str]:
+    """Yield a row for each remote that is watched: its session's packets, and how often it went down."""
+    rows = [(r.address, r.state, r.received, r.discarded, r.sent, r.downs) for r in remotes]
+    if rows:
+        yield ""
+        yield from columns([("REMOTE", "BFD", "RX PACKETS", "DISCARDED", "TX PACKETS", "DOWNS"), *rows])
 
 
 def drops(numbers: Mapping[str, int]) -> Iterator[str]:

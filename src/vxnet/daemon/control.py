@@ -108,12 +108,34 @@ class Waiting(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Remote(msgspec.Struct, frozen=True, kw_only=True):
+    """A remote that is watched by BFD: both ends' states in lower case, "admin-down", "down", "init" or "up".
+
+    ``seconds`` since it came up, or, if it is not up, since it went down or has been watched. ``dead``: it was up, and
+    is not. Packets ``sent``, ``received`` and ``discarded`` are of this session; ``downs``: how often it went down.
+    """
+
+    address: str
+    state: str
+    remote_state: str
+    seconds: float
+    dead: bool
+    sent: int
+    received: int
+    discarded: int
+    downs: int
+
+
 class Running(msgspec.Struct, frozen=True, tag=True):
-    """The daemon runs. ``trouble`` is what else stands in the way of the desired state, "" for nothing."""
+    """The daemon runs. ``trouble`` is what else stands in the way of the desired state, "" for nothing.
+
+    ``remotes`` are those that are watched.
+    """
 
     pid: int
     waiting: tuple[Waiting, ...]
     trouble: str
+    remotes: tuple[Remote, ...] = ()
 
 
 class Details(msgspec.Struct, frozen=True, tag=True, kw_only=True):

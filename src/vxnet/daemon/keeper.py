@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keeper: holds the desired state and brings the kernel to it, again and again.
 
-    desired --(ports that cannot be attached now left out)--> plan --> apply
+    desired --(without ports that cannot be attached now; with the remotes that are dead)--> plan --> apply
        ^                                                       ^
        |  Up, Down                                             |  something changed: netlink, or ten seconds have passed
 
@@ -25,6 +25,7 @@ from vxnet.datapath.actual import DEVICE_DOWN, Reader
 from vxnet.datapath.apply import Datapath
 from vxnet.datapath.checks import check, unusable_ports
 from vxnet.datapath.devices import devices
+from vxnet.dead import dead_in, leaving_out
 from vxnet.errors import VxnetError
 from vxnet.model import DOWN, HostState, Port
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from pathlib import Path
 
+    from vxnet.datapath.voice import Voice
+    from vxnet.model import Bfd, IPAddress
     from vxnet.plan import Actual, Change
 
 log = logging.getLogger("vxnetd")
@@ -52,6 +55,7 @@ class Keeper:
         self._set_down: dict[str, int] = {}  # the index of each device that somebody has set down, by its name
         self._trouble = ""
         self._tried: set[Change] = set()  # what has been told of already, and is tried again since it failed
+        self._dead = dead_in(self._desired)
         if self._desired.vtep:
             log.info("adopted %d segments and %d ports", len(self._desired.segments), len(self._desired.ports))
 
@@ -64,6 +68,27 @@ class Keeper:
     def waiting(self) -> dict[Port, str]:
         """The ports that cannot be attached now, and why."""
         return self._waiting
+
+    @property
+    def bfd(self) -> Bfd | None:
+        """How remotes are to be watched."""
+        return self._desired.bfd
+
+    @property
+    def dead(self) -> frozenset[IPAddress]:
+        """The remotes that are taken for dead."""
+        return self._dead
+
+    def voice(self, old: Voice | None) -> Voice | None:
+        """Return what is spoken with to the remotes: ``old``, if that is still it."""
+        return self._datapath.voice(old)
+
+    def take_for_dead(self, dead: frozenset[IPAddress]) -> None:
+        """Leave these remotes, and no others, out of the flood lists of segments that ask for that."""
+        if dead != self._dead:
+            self._dead = dead
+            if not all(segment.flood_to_dead for segment in self._desired.segments):
+                self.repair()
 
     def bring(self, desired: HostState, progress: Callable[[Change], None] = lambda _: None) -> None:
         """Bring the host to ``desired``. When that fails, everything is as it was."""
@@ -147,7 +172,7 @@ class Keeper:
 
         tried: set[Change] = set()
 
-        if changes := narrowed.changes(desired, actual or self._reader.read()):
+        if changes := narrowed.changes(leaving_out(desired, self._dead), actual or self._reader.read()):
             try:
                 self._datapath.apply(changes, tell)
             except (VxnetError, OSError):

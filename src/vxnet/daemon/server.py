@@ -3,8 +3,9 @@
 
     control socket ---.
     netlink (Watch) ---+--> one at a time --> Keeper --> kernel
-    every 10 seconds --|
-    every second ------'
+    every 10 seconds --+
+    every second ------|
+    BFD (Liveness) ----'
 
 Stopping it (SIGTERM, SIGINT, a crash) takes nothing away: the kernel goes on forwarding, and the next vxnetd adopts it.
 """
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Quit, Running, Status, Up, Waiting
 from vxnet.daemon.keeper import Keeper
 from vxnet.daemon.listening import control_socket, progress, same_netns
+from vxnet.daemon.liveness import Liveness
 from vxnet.daemon.logfile import trim
 from vxnet.daemon.lookout import LOOK
 from vxnet.daemon.notify import notify
@@ -57,6 +59,8 @@ class Server:
         self._stop = asyncio.Event()
         self._ready = False
         self._failing: dict[str, str] = {}  # what nobody asked for and has failed, and what it said
+        self._others_dead = asyncio.Event()
+        self._liveness = Liveness(self._others_dead.set)
 
     async def run(self, desired: HostState | None) -> None:
         """Serve until told to stop. With ``desired``, bring the host there first, as far as its devices allow."""
@@ -67,18 +71,22 @@ class Server:
             if desired:
                 await self._do(lambda: self._keeper.start(desired))
             self._tell_ready()
-            jobs = [
-                tasks.create_task(job) for job in (self._watch.run(), self._follow(), self._sweep(), self._look_out())
-            ]
+            work = (self._watch.run(), self._follow(), self._sweep(), self._look_out(), self._mourn())
+            jobs = [tasks.create_task(job) for job in work]
             await self._stop.wait()
             notify("STOPPING=1")
+            self._liveness.stop()
             for job in jobs:
                 job.cancel()
 
     async def _do(self, work: Callable[[], None]) -> None:
         """Let the keeper do one thing at a time, without holding up the loop."""
         async with self._busy:
-            await asyncio.to_thread(work)
+            try:
+                await asyncio.to_thread(work)
+            finally:
+                voice = await asyncio.to_thread(self._keeper.voice, self._liveness.voice)
+                self._liveness.follow(self._keeper.bfd, voice, self._keeper.dead)
 
     def _tell_ready(self) -> None:
         """Tell systemd, once, as soon as the host forwards."""
@@ -112,6 +120,13 @@ class Server:
             # Who makes MACs up makes it longer; he is not to have more than a tenth of a CPU by that.
             pause = max(LOOK, 9 * (time.process_time() - begin))
 
+    async def _mourn(self) -> None:
+        while True:
+            await self._others_dead.wait()
+            self._others_dead.clear()
+            dead = self._liveness.dead
+            await self._tend(lambda dead=dead: self._keeper.take_for_dead(dead))  # type: ignore[misc]
+
     async def _tend(self, work: Callable[[], None]) -> None:
         """Do what nobody asked for: when it fails the log is told, once, and the next time it may not."""
         try:
@@ -132,9 +147,11 @@ class Server:
             case Up(state, caller):
                 same_netns(caller, self._run_dir)
                 hostfile.vouch(state)
+                self._liveness.close_all_but(state.bfd.remotes if state.bfd else ())
                 await self._do(lambda: self._keeper.bring(state, step))
             case Down(caller):
                 same_netns(caller, self._run_dir)
+                self._liveness.close_all_but(())
                 await self._do(lambda: self._keeper.down(step))
                 self._stop.set()
             case Quit():
@@ -150,4 +167,4 @@ class Server:
 
     def _running(self) -> Running:
         waiting = (Waiting(port.device, port.segment, why) for port, why in self._keeper.waiting.items())
-        return Running(os.getpid(), tuple(waiting), self._keeper.trouble)
+        return Running(os.getpid(), tuple(waiting), self._keeper.trouble, self._liveness.remotes())

@@ -12,12 +12,14 @@ from ctypes import c_uint32
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
+from vxnet.datapath import bfd
 from vxnet.datapath.attach import is_attached
 from vxnet.datapath.devices import devices
-from vxnet.datapath.flooding import flood_list
+from vxnet.datapath.flooding import NOBODY, flood_list
 from vxnet.datapath.internal import inner_name
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find, overlay_name
 from vxnet.datapath.layout import (
+    DOMAIN_ALIVE,
     DOMAIN_BPDU,
     DOMAIN_BRIDGE,
     DOMAIN_LEARNING,
@@ -40,7 +42,7 @@ from vxnet.datapath.sources import Sources
 from vxnet.datapath.tunnelmember import arrival, header_of, tunnel_of
 from vxnet.datapath.vlans import vlans_of
 from vxnet.datapath.vxlandev import FilterEntry, vnis
-from vxnet.model import Bridge, FdbEntry, HostState, Port, Segment, Tunnel, Vtep
+from vxnet.model import Bfd, Bridge, FdbEntry, HostState, Port, Segment, Tunnel, Vtep
 from vxnet.packet.mac import format_mac
 from vxnet.plan import Actual
 
@@ -131,6 +133,7 @@ class _Look:
             ports=tuple(ports.values()),
             fdb=tuple(self._static(ports)),
             neighbours=tuple(neighbours_of(self._maps, self._slots)),
+            bfd=self._bfd(),
         )
         return Actual(state, self._faults)
 
@@ -216,11 +219,13 @@ class _Look:
         member = self._slots.members[tunnel] if tunnel else None
         group = member.group.ip() if member else None
         places = flood_list(self._flood, slot, domain)
-        remotes = [place.remote.ip() for place in places if place.member == tunnel]
+        remotes = [(at.member, at.remote.ip()) for at in places if at.member in {tunnel, NOBODY}]
         segment = Segment(
             name=name,
             vni=domain.vni,
-            remotes=tuple(remote for remote in remotes if remote and remote != group),
+            remotes=tuple(remote for _, remote in remotes if remote and remote != group),
+            dead=tuple(remote for at, remote in remotes if remote and at == NOBODY),
+            flood_to_dead=not domain.flags & DOMAIN_ALIVE,
             group=group,
             ageing=domain.ageing // 10**9,
             learning=bool(domain.flags & DOMAIN_LEARNING),
@@ -247,6 +252,17 @@ class _Look:
         ports = set(self._slots.ports_of(slot))
         agrees = len(places) == domain.flood_count and ports <= {place.member for place in places}
         return "" if agrees else "its flood list does not agree with its ports"
+
+    def _bfd(self) -> Bfd | None:
+        value, slot = self._vtep, self._slots.bfd()
+        if value is None or slot is None:
+            return None
+        taken = vnis(value.overlay) if value.overlay in self._present.by_index else frozenset()
+        there, fault = bfd.read(self._maps, self._slots.members[slot].vni, self._senders.of(slot), value, taken)
+        if fault := self._moved(value) or fault:
+            self._faults[there] = fault
+            return None
+        return there
 
     # ---- bridges and their tunnels ----
 

@@ -13,6 +13,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import (
+    bfd,
     bridges,
     duplicates,
     leftovers,
@@ -32,8 +33,9 @@ from vxnet.datapath.loops import Loops
 from vxnet.datapath.orphans import remove_orphans
 from vxnet.datapath.parts import Parts
 from vxnet.datapath.sweep import sweep
+from vxnet.datapath.voice import Voice
 from vxnet.errors import KernelError, MapFullError, VxnetError
-from vxnet.model import Bridge, FdbEntry, Neighbour, Port, Segment, Tunnel, Vtep
+from vxnet.model import Bfd, Bridge, FdbEntry, Neighbour, Port, Segment, Tunnel, Vtep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -160,6 +162,13 @@ class Datapath:
             listening.follow(self._parts, routes=True)
             self._parts.touch()
 
+    def voice(self, old: Voice | None) -> Voice | None:
+        """Return what the daemon speaks with in the management VNI: ``old``, if that is still it; None without one."""
+        member = self._parts.slots.bfd() if self._parts else None
+        if self._parts is None or member is None:
+            return None
+        return old if old and old.is_of(self._parts, member) else Voice(self._parts, member)
+
     def _clean_up(self) -> None:
         if self._parts:
             self._parts.clean_up()
@@ -199,6 +208,8 @@ class Datapath:
         match value:
             case Vtep():
                 vtep.add(parts, value)
+            case Bfd():
+                bfd.add(parts, value)
             case Bridge():
                 bridges.add(parts, value)
             case Tunnel():
@@ -247,6 +258,8 @@ def _remove(parts: Parts, value: _Single) -> None:
             ports.remove(parts, value)
         case Tunnel():
             tunnels.remove(parts, value)
+        case Bfd():
+            bfd.remove(parts)
         case Bridge():
             bridges.remove(parts, value)
         case Vtep():
@@ -269,7 +282,7 @@ def _together(changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
             yield steps
 
 
-_Single = Vtep | Bridge | Tunnel | Port | FdbEntry | Neighbour
+_Single = Vtep | Bfd | Bridge | Tunnel | Port | FdbEntry | Neighbour
 
 _MANY = 4096
 """Segments that are made together: as many as leave somebody who waits to see how far it is."""

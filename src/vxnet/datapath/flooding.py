@@ -3,6 +3,8 @@
 
 A list is never changed where programs read it: a new one is written beside it under the next version, the domain is
 switched over with one store of (version, count), and the old one is taken away.
+
+A remote that is left out, as it is dead, keeps its place on the list, under nobody (member 0), to whom nothing goes.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vxnet.datapath.layout import DOMAIN_BRIDGE, Domain, FloodKey, Place
+
+NOBODY = 0
+"""The member under which a remote is on the list that is left out."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,11 +51,14 @@ def rewrite_all(maps: Maps, slots: Slots, remotes: Mapping[int, Sequence[Place]]
 
 
 def through_tunnels(flood: Map[FloodKey, Place] | Copy[FloodKey, Place], slots: Slots, slot: int) -> list[Place]:
-    """Return the places on the underlay that BUM of the domain is to go to: a bridge's tunnels, a segment's remotes."""
+    """Return the places on the underlay that BUM of the domain is to go to: a bridge's tunnels, a segment's remotes.
+
+    Remotes that are left out are among them.
+    """
     domain, tunnels = slots.domains[slot], slots.tunnels_of(slot)
     if domain.flags & DOMAIN_BRIDGE:
         return [Place(tunnel, slots.members[tunnel].remote) for tunnel in tunnels if slots.members[tunnel].remote.ip()]
-    return [place for place in flood_list(flood, slot, domain) if place.member in tunnels]
+    return [place for place in flood_list(flood, slot, domain) if place.member in {*tunnels, NOBODY}]
 
 
 def clear(maps: Maps, slot: int, domain: Domain) -> None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
 PROBE = "vxnet_probe"
 """On no device: it is run to send a probe (loops.py)."""
+SAY = "vxnet_say"
+"""On no device: the daemon runs it (voice.py)."""
 
 
 def alias(run_dir: Path) -> str:

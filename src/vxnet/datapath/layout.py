@@ -22,8 +22,8 @@ OWNER_LEN = 128
 
 VLANS = 4096
 
-DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU, DOMAIN_TAGS = 1, 2, 4, 8
-MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL = 0, 1, 2
+DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU, DOMAIN_TAGS, DOMAIN_ALIVE = 1, 2, 4, 8, 1024
+MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL, MEMBER_BFD = 0, 1, 2, 3
 MEMBER_PEER, MEMBER_INTERNAL, MEMBER_DF, MEMBER_CSUM = 1, 2, 4, 8
 MEMBER_TTL_INHERIT, MEMBER_TOS_INHERIT, MEMBER_SOME_VLANS, MEMBER_SECURED = 16, 32, 64, 128
 MEMBER_KNOWN, MEMBER_LOOP = 256, 512
@@ -36,6 +36,7 @@ SOURCE_MAC, SOURCE_ANY = 1, 2
 PREFIX_SENDER = 64
 DUPLICATE_TIME = 180 * 10**9
 """Nanoseconds: RFC 7432, section 15.1."""
+HEARD_LEN = 128
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 
@@ -81,6 +82,9 @@ class State(ctypes.Structure):
     members_high: int
     meaning: int
     owner: bytes
+    bfd_min_tx: int
+    bfd_min_rx: int
+    bfd_detect_mult: int
     _fields_ = (
         ("layout", c_uint32),
         ("epoch", c_uint32),
@@ -88,6 +92,9 @@ class State(ctypes.Structure):
         ("members_high", c_uint32),
         ("meaning", c_uint32),
         ("owner", c_char * OWNER_LEN),
+        ("bfd_min_tx", c_uint32),
+        ("bfd_min_rx", c_uint32),
+        ("bfd_detect_mult", c_uint32),
     )
 
 
@@ -314,6 +321,15 @@ class ArrivalKey(ctypes.Structure):
     _fields_ = (("vni", c_uint32), ("dstport", c_uint32), ("local", Address), ("remote", Address))
 
 
+class Heard(ctypes.Structure):
+    """What the ring buffer `heard` has of a frame, ``length`` bytes of it."""
+
+    remote: Address
+    length: int
+    frame: ctypes.Array[c_uint8]
+    _fields_ = (("remote", Address), ("length", c_uint32), ("frame", c_uint8 * HEARD_LEN))
+
+
 class Traffic(ctypes.Structure):
     """A value of `traffic`, one for each CPU: packets, and bytes of tenant frames without the outer headers.
 
@@ -373,6 +389,7 @@ SHARED = (
     Probe,
     FloodKey,
     ArrivalKey,
+    Heard,
     Traffic,
     Drops,
 )

@@ -99,7 +99,7 @@ def _allowed(parts: Parts) -> None:
 def _arrivals(parts: Parts) -> None:
     """Those of tunnels to whom they lead, and of groups that some segment is in; see listening.py for addresses."""
     maps, members = parts.maps, parts.slots.members
-    wanted = {bytes(key) for member in members.values() if member.kind == MEMBER_TUNNEL for key in _keys(parts, member)}
+    wanted = {bytes(key) for member in members.values() if member.kind != MEMBER_PORT for key in _keys(parts, member)}
     listening = {value.dstport for _, value in maps.vteps.items() if not any(value.local.raw)}
     for key, _ in list(maps.arrivals.items()):
         followed = key.vni == LISTENING and key.dstport in listening

@@ -138,6 +138,9 @@ class TestRunOpts(ctypes.Structure):
     )
 
 
+_SAMPLE = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
+"""What libbpf calls for each record of a ring buffer: (context, record, its size)."""
+
 _warnings: list[str] = []
 _vsnprintf = ctypes.CDLL(None).vsnprintf
 _vsnprintf.argtypes = (c_char_p, c_size_t, c_char_p, c_void_p)
@@ -194,6 +197,11 @@ def _lib() -> ctypes.CDLL:
     lib.bpf_prog_test_run_opts.argtypes = (c_int, POINTER(TestRunOpts))
     lib.bpf_prog_attach_opts.argtypes = (c_int, c_int, c_int, POINTER(AttachOpts))
     lib.bpf_prog_detach2.argtypes = (c_int, c_int, c_int)
+    lib.ring_buffer__new.restype = c_void_p
+    lib.ring_buffer__new.argtypes = (c_int, _SAMPLE, c_void_p, c_void_p)
+    lib.ring_buffer__free.restype = None
+    for name in ("ring_buffer__free", "ring_buffer__consume", "ring_buffer__epoll_fd"):
+        getattr(lib, name).argtypes = (c_void_p,)
     lib.bpf_prog_query_opts.argtypes = (c_int, c_int, POINTER(QueryOpts))
     for name in ("bpf_tc_hook_create", "bpf_tc_hook_destroy"):
         getattr(lib, name).argtypes = (POINTER(TcHook),)
@@ -567,3 +575,36 @@ def test_run(prog_fd: int, packet: bytes, context: bytes = b"", *, repeat: int =
         what = "test run of a program"
         raise _failed(what, code)
     return options.retval, out.raw[: options.data_size_out], options.duration
+
+
+class Ring:
+    """A ring buffer (BPF_MAP_TYPE_RINGBUF) as its one reader has it."""
+
+    def __init__(self, map_fd: int) -> None:
+        """Map it into memory. KernelError if the kernel does not let us."""
+        self._taken: list[bytes] = []
+        self._keep = _SAMPLE(self._one)  # as long as libbpf may call it
+        self._ring = _lib().ring_buffer__new(map_fd, self._keep, None, None)
+        if not self._ring:
+            what = "opening a ring buffer"
+            raise _failed(what, -ctypes.get_errno())
+
+    def _one(self, _: int, data: int, size: int) -> int:
+        self._taken.append(ctypes.string_at(data, size))
+        return 0
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there is something."""
+        return int(_lib().ring_buffer__epoll_fd(self._ring))
+
+    def take(self) -> list[bytes]:
+        """Return all records that are there, and make room for others."""
+        if (code := _lib().ring_buffer__consume(self._ring)) < 0:
+            what = "reading a ring buffer"
+            raise _failed(what, code)
+        taken, self._taken = self._taken, []
+        return taken
+
+    def close(self) -> None:
+        """Let go of it."""
+        _lib().ring_buffer__free(self._ring)

@@ -150,6 +150,13 @@ class CounterMap(Generic[V]):
         libbpf.map_update_batch(self.fd, keys, bytes(self._all()) * len(indices), len(indices))
 
 
+class Ring:
+    """A ring buffer: no keys, no values; see voice.py."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd: Final = fd
+
+
 SIZES: Final[Mapping[str, tuple[int, int]]] = {
     name: (ctypes.sizeof(key), ctypes.sizeof(value))
     for name, key, value in (
@@ -173,7 +180,7 @@ SIZES: Final[Mapping[str, tuple[int, int]]] = {
         ("traffic", c_uint32, layout.Traffic),
         ("drops", c_uint32, layout.Drops),
     )
-}
+} | {"heard": (0, 0)}
 """Key and value size of every map that Python touches, in bytes; checked against the object before it is loaded."""
 
 
@@ -202,6 +209,7 @@ class Maps:
         self.learned = Map(fds["learned"], layout.Place, c_uint32)
         self.traffic = CounterMap(fds["traffic"], layout.Traffic)
         self.drops = CounterMap(fds["drops"], layout.Drops)
+        self.heard = Ring(fds["heard"])
         self.ports = Map(fds["ports"], c_uint32, c_uint32)
         self.trunks = Map(fds["trunks"], c_uint32, layout.VlanSet)
 

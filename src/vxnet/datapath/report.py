@@ -14,7 +14,7 @@ from vxnet.datapath import duplicates
 from vxnet.datapath.actual import read
 from vxnet.datapath.devices import devices
 from vxnet.datapath.dropped import dropped
-from vxnet.datapath.flooding import through_tunnels
+from vxnet.datapath.flooding import NOBODY, through_tunnels
 from vxnet.datapath.kernel import find
 from vxnet.datapath.layout import (
     DOMAIN_BPDU,
@@ -90,12 +90,16 @@ class PortRow(msgspec.Struct, frozen=True):
 
 
 class RemoteRow(msgspec.Struct, frozen=True):
-    """A remote: ``flood`` if BUM goes to it, ``macs`` behind it, ``age`` in seconds since a MAC of it was seen."""
+    """A remote: ``flood`` if BUM goes to it, ``macs`` behind it, ``age`` in seconds since a MAC of it was seen.
+
+    ``dead`` if BUM would go to it, were it not dead.
+    """
 
     address: IPAddress
     flood: bool
     macs: int
     age: float | None
+    dead: bool = False
 
 
 class SegmentRow(msgspec.Struct, frozen=True):
@@ -300,8 +304,8 @@ def _segment(maps: Maps, slots: Slots, slot: int, rows: Mapping[str, list[FdbRow
     for row in mine:
         if row.remote:
             behind.setdefault(row.remote, []).append(row)
-    flooded = [place.remote.ip() for place in through_tunnels(maps.flood, slots, slot)]
-    remotes = [a for a in flooded if a and a != group]
+    places = {place.remote.ip(): place.member for place in through_tunnels(maps.flood, slots, slot)}
+    remotes = [a for a in places if a and a != group]
     remotes += sorted((a for a in behind if a not in remotes), key=lambda a: (a.version, a))
     return SegmentRow(
         name=name,
@@ -314,9 +318,10 @@ def _segment(maps: Maps, slots: Slots, slot: int, rows: Mapping[str, list[FdbRow
         remotes=tuple(
             RemoteRow(
                 address,
-                address in flooded,
+                places.get(address, NOBODY) != NOBODY,
                 len(behind.get(address, ())),
                 min((row.age for row in behind.get(address, ()) if row.age is not None), default=None),
+                dead=places.get(address) == NOBODY,
             )
             for address in remotes
         ),

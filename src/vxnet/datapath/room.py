@@ -22,7 +22,7 @@ from vxnet.datapath.kernel import load
 from vxnet.datapath.layout import COUNTS, Traffic
 from vxnet.datapath.libbpf import close
 from vxnet.errors import KernelError
-from vxnet.model import Bridge, FdbEntry, Neighbour, Port, Segment, Tunnel
+from vxnet.model import Bfd, Bridge, FdbEntry, Neighbour, Port, Segment, Tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ def needed(slots: Slots | None, changes: Iterable[Change]) -> dict[str, int]:
     coming = [change.value for change in changes if change.action != "remove"]
     kinds = Counter(map(type, coming))
     domains = kinds[Segment] + kinds[Bridge] + (len(slots.domains) if slots else 0)
-    members = kinds[Segment] + kinds[Tunnel] + kinds[Port] + (len(slots.members) if slots else 0)
+    members = kinds[Segment] + kinds[Tunnel] + kinds[Port] + kinds[Bfd] + (len(slots.members) if slots else 0)
     listed = sum(domain.flood_count for domain in slots.domains.values()) if slots else 0
     flood = listed + members + sum(len(value.remotes) for value in coming if isinstance(value, Segment))
     # Slot 0 is nobody's; a segment has up to two arrivals, and a flood list is written beside the one in force.

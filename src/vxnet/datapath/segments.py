@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath import flooding, routes, vxlandev
 from vxnet.datapath.layout import (
+    DOMAIN_ALIVE,
     DOMAIN_LEARNING,
     DOMAIN_TAGS,
     LISTENING,
@@ -96,7 +97,9 @@ def _domain(parts: Parts, made: _Made) -> Domain:
         ageing=segment.ageing * 10**9,
         flood_version=old.flood_version,
         flood_count=old.flood_count,
-        flags=(DOMAIN_LEARNING if segment.learning else 0) | (DOMAIN_TAGS if segment.inner_vlan else 0),
+        flags=(DOMAIN_LEARNING if segment.learning else 0)
+        | (DOMAIN_TAGS if segment.inner_vlan else 0)
+        | (0 if segment.flood_to_dead else DOMAIN_ALIVE),
         vni=segment.vni,
         maxaddress=segment.maxaddress,
         used=1,
@@ -125,8 +128,8 @@ def _tunnel(value: VtepValue, made: _Made) -> Member:
 
 
 def _remotes(made: _Made) -> list[Place]:
-    remotes = (made.segment.group,) if made.segment.group else made.segment.remotes
-    return [Place(made.tunnel, Address.of(remote)) for remote in remotes]
+    remotes, dead = (made.segment.group,) if made.segment.group else made.segment.remotes, frozenset(made.segment.dead)
+    return [Place(flooding.NOBODY if at in dead else made.tunnel, Address.of(at)) for at in remotes]
 
 
 def arrivals(value: VtepValue, vni: int) -> tuple[ArrivalKey, ...]:

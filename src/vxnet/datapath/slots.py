@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who sits in which slot: the domains and members of the maps, by the names that people use.
 
-A segment is one domain and one tunnel member of its name; a bridge is one domain, each of its tunnels one member; and a
-port is one member. Slots are given lowest first, so that the maps' used part stays short; `State.domains_high` and
-`members_high` say how far it has ever reached. Slot 0 is never used: a zero in the maps means nobody.
+A segment is one domain and one tunnel member of its name; a bridge is one domain, each of its tunnels one member; a
+port is one member; so is the management VNI of BFD, in no domain. Slots are given lowest first, so that the maps' used
+part stays short; `State.domains_high` and `members_high` say how far it has ever reached. Slot 0 is never used: a zero
+in the maps means nobody.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from ctypes import c_uint32
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from vxnet.datapath.layout import MEMBER_PORT, MEMBER_TUNNEL, Domain, Member, State
+from vxnet.datapath.layout import MEMBER_BFD, MEMBER_PORT, MEMBER_TUNNEL, Domain, Member, State
 from vxnet.errors import MapFullError
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from vxnet.datapath.maps import Maps
 
 Kind = int
-"""MEMBER_PORT or MEMBER_TUNNEL."""
+"""One of `_KINDS`."""
+
+_KINDS = (MEMBER_PORT, MEMBER_TUNNEL, MEMBER_BFD)
 
 _AHEAD = 64
 """How many slots more are said to be in reach than are: saying it costs a write."""
@@ -38,8 +41,8 @@ class Slots:
         self.domains = dict(maps.domains.filled(state.domains_high))
         self.members = dict(maps.members.filled(state.members_high))
         self._by_name = {domain.name.decode(): slot for slot, domain in self.domains.items()}
-        self._members_of: dict[Kind, dict[int, set[int]]] = {MEMBER_PORT: {}, MEMBER_TUNNEL: {}}
-        self._named: dict[Kind, dict[str, int]] = {MEMBER_PORT: {}, MEMBER_TUNNEL: {}}
+        self._members_of: dict[Kind, dict[int, set[int]]] = {kind: {} for kind in _KINDS}
+        self._named: dict[Kind, dict[str, int]] = {kind: {} for kind in _KINDS}
         for slot, member in self.members.items():
             self._note(slot, member)
 
@@ -58,6 +61,10 @@ class Slots:
     def tunnel(self, name: str) -> int | None:
         """Return the member of a tunnel by its name, which for a segment's own is the segment's."""
         return self._named[MEMBER_TUNNEL].get(name)
+
+    def bfd(self) -> int | None:
+        """Return the member of the management VNI."""
+        return next(iter(self._named[MEMBER_BFD].values()), None)
 
     def ports_of(self, domain: int) -> list[int]:
         """Return the ports of a domain, in the order of their slots."""

@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from vxnet.errors import ConfigError
-from vxnet.model import AGEING, MAX_MOVES, MAXADDRESS, FdbEntry, HostState, IPAddress, Port, Segment, Vtep
+from vxnet.model import (
+    AGEING,
+    BFD_VNI,
+    MAX_MOVES,
+    MAXADDRESS,
+    Bfd,
+    FdbEntry,
+    HostState,
+    IPAddress,
+    Port,
+    Segment,
+    Vtep,
+)
 from vxnet.sources import tomlfile
 from vxnet.sources.known import known
 from vxnet.sources.rules import problems
@@ -29,10 +41,13 @@ EXAMPLES = {
     "accept": 'accept = "known"',
     "accept_from": 'accept_from = ["192.0.2.0/24"]',
     "ageing": "ageing = 300",
+    "bfd": "[bfd]",
+    "detect_mult": "detect_mult = 3",
     "device": 'device = "tap0"',
     "df": 'df = "set"',
     "dstport": "dstport = 4789",
     "fdb": "[[fdb]]",
+    "flood_to_dead": "flood_to_dead = false",
     "group": 'group = "239.1.1.1"',
     "inner_vlan": 'inner_vlan = "keep"',
     "learning": "learning = true",
@@ -41,6 +56,8 @@ EXAMPLES = {
     "mac": 'mac = "52:54:00:12:34:56"',
     "maxaddress": "maxaddress = 16384",
     "max_moves": "max_moves = 5",
+    "min_rx": "min_rx = 1000",
+    "min_tx": "min_tx = 1000",
     "name": 'name = "blue"',
     "port": 'port = "tap0"',
     "ports": "[[ports]]",
@@ -57,6 +74,15 @@ EXAMPLES = {
     "vtep": "[vtep]",
 }
 """For every key, how it is written: errors show it."""
+
+
+class FileBfd(msgspec.Struct, frozen=True, kw_only=True):
+    """The ``[bfd]`` table: `Bfd` without the remotes, who are those of the segments and of static entries."""
+
+    vni: int = BFD_VNI
+    min_tx: int = 1000
+    min_rx: int = 1000
+    detect_mult: int = 3
 
 
 class FilePort(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,12 +117,14 @@ class FileSegment(msgspec.Struct, frozen=True, kw_only=True):
     df: Literal["set", "unset"] = "set"
     udpcsum: bool = False
     inner_vlan: Literal["discard", "keep"] = "discard"
+    flood_to_dead: bool = True
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
     """A whole host file."""
 
     vtep: Vtep | None = None
+    bfd: FileBfd | None = None
     segments: tuple[FileSegment, ...] = ()
     ports: tuple[FilePort, ...] = ()
     fdb: tuple[FdbEntry, ...] = ()
@@ -124,6 +152,7 @@ def dump(state: HostState) -> str:
     file = _file(state)
     tables = [
         _table("[vtep]", state.vtep),
+        *([_table("[bfd]", file.bfd)] if file.bfd else []),
         *(_table("[[segments]]", segment) for segment in file.segments),
         *(_table("[[ports]]", port) for port in file.ports),
         *(_table("[[fdb]]", entry) for entry in file.fdb),
@@ -147,7 +176,16 @@ def _state(file: File) -> HostState:
     ports = tuple(Port(**msgspec.structs.asdict(port)) for port in file.ports)
     behind = _behind(file.fdb)
     segments = tuple(_segment(segment, behind) for segment in file.segments)
-    return HostState(vtep=file.vtep, segments=segments, ports=ports, fdb=file.fdb)
+    return HostState(vtep=file.vtep, bfd=_bfd(file), segments=segments, ports=ports, fdb=file.fdb)
+
+
+def _bfd(file: File) -> Bfd | None:
+    """Return how remotes are watched: one session with each, in however many segments it is."""
+    if file.bfd is None:
+        return None
+    remotes = {remote for segment in file.segments for remote in segment.remotes}
+    remotes |= {entry.remote for entry in file.fdb if entry.remote}
+    return Bfd(**msgspec.structs.asdict(file.bfd), remotes=tuple(sorted(remotes, key=lambda a: (a.version, a))))
 
 
 def _in_lower_case(state: HostState) -> HostState:
@@ -162,7 +200,9 @@ def _file(state: HostState) -> File:
     ports = tuple(
         FilePort(**{field: getattr(port, field) for field in FilePort.__struct_fields__}) for port in state.ports
     )
-    return File(vtep=state.vtep, segments=segments, ports=ports, fdb=state.fdb)
+    settings = ((field, getattr(state.bfd, field)) for field in FileBfd.__struct_fields__)
+    bfd = FileBfd(**dict(settings)) if state.bfd else None
+    return File(vtep=state.vtep, bfd=bfd, segments=segments, ports=ports, fdb=state.fdb)
 
 
 def _wrong(file: File) -> Iterator[tuple[str, str]]:
@@ -187,6 +227,7 @@ _SHARED = (
     "max_moves",
     "storm_control",
     "storm_control_total",
+    "flood_to_dead",
 )
 """What a segment of the file and one of the model have in common."""
 

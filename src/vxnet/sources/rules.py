@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vxnet.sources.tomlfile import nearest, quoted
 from vxnet.sources.values import (
     ageing,
+    detect_mult,
     device_name,
     group_address,
+    interval,
     mac_address,
     max_moves,
     maxaddress,
@@ -60,6 +62,11 @@ def _values(state: HostState) -> Iterator[tuple[str, Any, Callable[[Any], str | 
         if state.vtep.local6 is not None:
             yield "vtep.local6", state.vtep.local6, vtep_address
         yield "vtep.dstport", state.vtep.dstport, udp_port
+    if state.bfd is not None:
+        yield "bfd.vni", state.bfd.vni, vni
+        yield "bfd.min_tx", state.bfd.min_tx, interval
+        yield "bfd.min_rx", state.bfd.min_rx, interval
+        yield "bfd.detect_mult", state.bfd.detect_mult, detect_mult
     for at, segment in _rows("segments", state.segments):
         yield f"{at}.name", segment.name, segment_name
         yield f"{at}.vni", segment.vni, vni
@@ -87,6 +94,23 @@ def _values(state: HostState) -> Iterator[tuple[str, Any, Callable[[Any], str | 
 def _segments_differ(state: HostState) -> Iterator[Problem]:
     yield from _doubles("segments", "name", (segment.name for segment in state.segments))
     yield from _doubles("segments", "vni", (segment.vni for segment in state.segments))
+
+
+def _management_vni_is_free(state: HostState) -> Iterator[Problem]:
+    """Hold to the rule that nobody's frames are where BFD is spoken (RFC 8971, section 4)."""
+    for at, segment in _rows("segments", state.segments):
+        if state.bfd is not None and segment.vni == state.bfd.vni:
+            yield f"{at}.vni", f"{segment.vni} is the VNI in which BFD is spoken; give [bfd] another vni, on all hosts"
+
+
+def _dead_are_told(state: HostState) -> Iterator[Problem]:
+    for at, segment in _rows("segments", state.segments):
+        if segment.flood_to_dead:
+            continue
+        if state.bfd is None:
+            yield f"{at}.flood_to_dead", "false, and nothing finds out who is dead; write [bfd]"
+        elif not segment.remotes:
+            yield f"{at}.flood_to_dead", "false, and there are no remotes; it is about what is copied to each of them"
 
 
 def _flooding_has_one_way(state: HostState) -> Iterator[Problem]:
@@ -170,6 +194,8 @@ def _place_is_there(state: HostState, at: str, entry: FdbEntry, devices: Collect
 
 RULES: tuple[Rule, ...] = (
     _segments_differ,
+    _management_vni_is_free,
+    _dead_are_told,
     _flooding_has_one_way,
     _families_are_there,
     _remotes_are_others,

@@ -36,6 +36,8 @@ MAX_MOVES_MAX = 2**20
 
 STORM_CONTROL_MAX = 10_000_000
 """Frames a second: more than a host floods."""
+INTERVAL_MIN, INTERVAL_MAX = 100, 60_000
+"""Milliseconds. A process that waits for its turn cannot keep to less."""
 
 SEGMENT_NAME_MAX = 63
 DEVICE_NAME_MAX = 15
@@ -61,6 +63,8 @@ maxaddress = within(1, MAXADDRESS_MAX, f"maxaddress is 1 to {MAXADDRESS_MAX}; le
 max_moves = within(0, MAX_MOVES_MAX, f"it is moves in 180 seconds: 0 (any number) to {MAX_MOVES_MAX}")
 storm_control = within(0, STORM_CONTROL_MAX, f"it is in frames a second: 0 (any number) to {STORM_CONTROL_MAX}")
 storm_control_of_port = within(1, STORM_CONTROL_MAX, f"it is in frames a second: 1 to {STORM_CONTROL_MAX}")
+interval = within(INTERVAL_MIN, INTERVAL_MAX, f"intervals are in milliseconds: {INTERVAL_MIN} to {INTERVAL_MAX}")
+detect_mult = within(1, 255, "detect_mult has 8 bits and is not 0: 1 to 255")
 
 ttl = within(1, 255, 'ttl is 1 to 255, or "inherit"')
 _tos_octet = within(0, 255, 'tos is an octet: 0 to 255, or "inherit"')

@@ -26,6 +26,7 @@
 #define MAX_STORMS (1 << 14)
 #define MAX_MOVED (1 << 16)
 #define MAX_PROBES 1024
+#define HEARD_BYTES (1 << 20)	/* a page's multiple, a power of two: more than 6000 frames */
 
 #define MAX_DROP_REASONS 64
 
@@ -186,6 +187,12 @@ struct {
 	__type(key, struct probe_key);
 	__type(value, struct probe);
 } probes SEC(".maps");
+
+/* frames of the management VNI, for the daemon: struct heard */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, HEARD_BYTES);
+} heard SEC(".maps");
 
 /* frames from a port whose answer is known */
 struct {

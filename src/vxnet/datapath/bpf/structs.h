@@ -41,6 +41,9 @@ struct state {
 	__u32 members_high;
 	__u32 meaning;		/* MEANING of layout.py: maps that were meant otherwise are not taken over (handover.py) */
 	char owner[OWNER_LEN];	/* whose this is: the alias of the devices it made (kernel.py) */
+	__u32 bfd_min_tx;	/* ms; these three are for the daemon alone */
+	__u32 bfd_min_rx;	/* ms */
+	__u32 bfd_detect_mult;
 };
 
 /* A UDP port that packets come to and leave from, and the kernel's VXLAN device there: the slow path. */
@@ -57,6 +60,7 @@ struct vtep {
 #define DOMAIN_BRIDGE 2		/* a bridge; else a segment */
 #define DOMAIN_BPDU 4		/* a bridge that forwards what is for the link alone */
 #define DOMAIN_TAGS 8		/* a segment whose frames may have tags (RFC 7348, section 6.1) */
+#define DOMAIN_ALIVE 1024	/* a segment whose remotes are left out of its flood list while they are dead: by the daemon */
 #define DOMAIN_VLANS (DOMAIN_BRIDGE | DOMAIN_TAGS)	/* VLANs inside: see vlan.h */
 
 struct domain {
@@ -73,7 +77,12 @@ struct domain {
 	char name[NAME_LEN];
 };
 
-enum member_kind { MEMBER_FREE = 0, MEMBER_PORT = 1, MEMBER_TUNNEL = 2 };
+enum member_kind {
+	MEMBER_FREE = 0,
+	MEMBER_PORT = 1,
+	MEMBER_TUNNEL = 2,
+	MEMBER_BFD = 3,		/* the management VNI: in no domain (liveness.h) */
+};
 
 /*
  * A veth whose other end is up in another network namespace: frames are put straight into that end. Only there may a
@@ -217,6 +226,15 @@ struct arrival_key {
 	__u32 dstport;
 	struct address local;	/* the packet's destination */
 	struct address remote;	/* its source */
+};
+
+/* A frame of the management VNI, as the daemon finds it in the ring buffer `heard`. */
+#define HEARD_LEN 128		/* bytes: a BFD packet has 66, over IPv6 86, with the longest authentication 28 more */
+
+struct heard {
+	struct address remote;
+	__u32 length;		/* of what is here of the frame */
+	__u8 frame[HEARD_LEN];
 };
 
 struct traffic {

@@ -23,6 +23,7 @@
 #include "fdb.h"
 #include "flood.h"
 #include "flows.h"
+#include "liveness.h"
 #include "storm.h"
 #include "tunnel.h"
 
@@ -479,10 +480,12 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 		return drop(DROP_UNKNOWN_REMOTE);
 	here.member = f.from = arrival(&key);
 	tunnel = bpf_map_lookup_elem(&members, &f.from);
-	if (!f.from || !tunnel || tunnel->kind != MEMBER_TUNNEL)
+	if (!f.from || !tunnel || (tunnel->kind != MEMBER_TUNNEL && tunnel->kind != MEMBER_BFD))
 		return drop(DROP_UNKNOWN_VNI);
 	if (!may_send(f.from, &key.remote))
 		return drop(DROP_UNKNOWN_REMOTE);
+	if (tunnel->kind == MEMBER_BFD)
+		return hear(skb, f.from, &key.remote);
 	f.domain = tunnel->domain;
 	d = bpf_map_lookup_elem(&domains, &f.domain);
 	if (!d || !d->used)

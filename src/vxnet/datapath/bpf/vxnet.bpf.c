@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * The VXLAN switch: three tc ingress programs, and one that asks ports whether they are in a loop (loop.h).
+ * The VXLAN switch: three tc ingress programs, and two that the daemon runs to send frames of its own (loop.h, liveness.h).
  *
  *        VM                      this host                        the network
  *      +----+  veth, TAP ...  +---------------------------------+
@@ -59,6 +59,13 @@ SEC("tc")
 int vxnet_probe(struct __sk_buff *skb)
 {
 	return send_probe(skb);
+}
+
+/* The same. */
+SEC("tc")
+int vxnet_say(struct __sk_buff *skb)
+{
+	return say(skb);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

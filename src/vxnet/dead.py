@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Remotes that are dead, and the flood lists they are left out of. No source says who is: the daemon finds it out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from vxnet.model import HostState, IPAddress, Segment
+
+
+def dead_in(state: HostState) -> frozenset[IPAddress]:
+    """Return the remotes that some segment leaves out."""
+    return frozenset(remote for segment in state.segments for remote in segment.dead)
+
+
+def leaving_out(state: HostState, dead: Container[IPAddress]) -> HostState:
+    """Return ``state`` with these remotes left out by the segments that ask for that (not ``flood_to_dead``)."""
+
+    def marked(segment: Segment) -> Segment:
+        out = () if segment.flood_to_dead else tuple(remote for remote in segment.remotes if remote in dead)
+        return segment if out == segment.dead else msgspec.structs.replace(segment, dead=out)
+
+    return msgspec.structs.replace(state, segments=tuple(map(marked, state.segments)))

@@ -79,8 +79,8 @@ def _taken_over(run_dir: Path, theirs: dict[str, int], program: Program) -> Foun
     ours = load(elements={name: libbpf.map_info(fd).max_entries for name, fd in theirs.items() if name in SIZES})
     maps = Maps(ours.maps)
     try:
-        for name in SIZES:
-            if name in theirs:
+        for name, (key_size, _) in SIZES.items():
+            if name in theirs and key_size:  # what is in a ring buffer is not for later
                 _copy(theirs[name], ours.maps[name])
         state = maps.state.get(_STATE) or State()
         state.layout = LAYOUT

@@ -126,9 +126,8 @@ class Datapath:
         if not self._parts:
             return 0
         swept = sweep(self._parts.maps, self._parts.slots, now)
-        wanted = {"fdb": 2 * swept.learned, "learned": 2 * swept.places}
         try:
-            room.make(self._parts, {name: min(elements, room.MOST_LEARNED) for name, elements in wanted.items()})
+            room.make_for_learned(self._parts, {"fdb": swept.learned, "learned": swept.places})
         except KernelError as error:
             # Nobody has asked for it, and all goes on as it is: with what is flooded that might be learned.
             if str(error) != self._cramped:

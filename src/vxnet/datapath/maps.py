@@ -63,6 +63,12 @@ class Map(Generic[K, V]):
                 ctypes.memmove(ctypes.addressof(value), values[at : at + value_size], value_size)
                 yield key, value
 
+    def raw(self) -> Iterator[tuple[bytes, bytes]]:
+        """All keys and values as they lie in memory, many at a time: as many keys as values, one behind the other."""
+        key_size, value_size = ctypes.sizeof(self._key), ctypes.sizeof(self._value)
+        for keys, values, count in libbpf.map_batches(self.fd, key_size, value_size, _CHUNK):
+            yield keys[: count * key_size], values[: count * value_size]
+
     def copied(self) -> Copy[K, V]:
         """Return all elements as they are now, to look many up without asking the kernel for each."""
         key_size, value_size = ctypes.sizeof(self._key), ctypes.sizeof(self._value)

@@ -43,6 +43,8 @@ _ALIKE: Final = {"domains": ("domains", "moves"), "members": ("members", "traffi
 
 _COUNTERS: Final = "traffic"
 
+_SURGE: Final = 8
+
 
 def needed(slots: Slots | None, changes: Iterable[Change]) -> dict[str, int]:
     """Return how many elements the maps are to have room for, so that these changes can be made; rather more."""
@@ -78,6 +80,16 @@ def sizes(wanted: Mapping[str, int], have: Mapping[str, int] | None = None) -> d
         if elements > have.get(name, 0):
             larger |= dict.fromkeys(_ALIKE.get(name, (name,)), 1 << (elements - 1).bit_length())
     return larger
+
+
+def make_for_learned(parts: Parts, there: Mapping[str, int]) -> None:
+    """See that maps are not more than half full of what programs write, of which so many elements are ``there``.
+
+    What is too small gets much larger, up to `MOST_LEARNED`: more may come before the next look than came before this
+    one. KernelError if there is no memory: all is as it was.
+    """
+    small = {name: count for name, count in there.items() if 2 * count > parts.maps.capacity(name)}
+    make(parts, {name: min(_SURGE * count, MOST_LEARNED) for name, count in small.items()})
 
 
 def make(parts: Parts, wanted: Mapping[str, int]) -> None:

@@ -7,17 +7,27 @@ entries up when it teaches one; the sweep counts what is really there and writes
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from ctypes import c_uint32
 from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath import duplicates
-from vxnet.datapath.layout import FDB_STATIC
+from vxnet.datapath.layout import FDB_STATIC, FdbKey
 
 if TYPE_CHECKING:
-    from vxnet.datapath.layout import Domain, FdbKey, FdbValue
+    from vxnet.datapath.layout import Domain, FdbValue, Member
     from vxnet.datapath.maps import Maps
     from vxnet.datapath.slots import Slots
+
+
+_KEY = struct.Struct("=I8x")
+"""`layout.FdbKey`: the domain, and what is not looked at."""
+
+_VALUE = struct.Struct("=I16sIQ")
+"""`layout.FdbValue`: member, remote, flags, last_seen."""
+
+_NOWHERE = (0, b"")
 
 
 class Swept(NamedTuple):
@@ -30,20 +40,29 @@ class Swept(NamedTuple):
 
 def sweep(maps: Maps, slots: Slots, now: int) -> Swept:
     """Remove expired and orphaned entries. ``now`` in ns of CLOCK_MONOTONIC."""
+    ageing = {slot: domain.ageing for slot, domain in slots.domains.items()}
+    homes = {slot: (member.domain, _only(member)) for slot, member in slots.members.items()}
+    taught: Counter[tuple[int, bytes]] = Counter()
     removed = 0
-    taught: Counter[bytes] = Counter()
-    for key, value in maps.fdb.items():
-        if _orphan(key, value, slots):
-            removed += maps.fdb.remove(key)
-        elif expired(value, slots.domains[key.domain], now):
-            # It may have been seen again since it was read.
-            fresh = maps.fdb.get(key)
-            if fresh and fresh.last_seen == value.last_seen:
-                removed += maps.fdb.remove(key)
-        elif not value.flags & FDB_STATIC:
-            taught[bytes(value.place)] += 1
+    for keys, values in maps.fdb.raw():
+        # A million entries are looked through every ten seconds: as few Python objects for each as can be.
+        for at, ((domain,), (member, remote, flags, seen)) in enumerate(
+            zip(_KEY.iter_unpack(keys), _VALUE.iter_unpack(values), strict=True)
+        ):
+            home, only = homes.get(member, _NOWHERE)
+            if home != domain or domain not in ageing or (only and only != remote):
+                removed += maps.fdb.remove(_key(keys, at))
+            elif flags & FDB_STATIC:
+                continue
+            elif 0 < ageing[domain] <= now - seen:
+                # It may have been seen again since it was read.
+                fresh = maps.fdb.get(_key(keys, at))
+                if fresh and fresh.last_seen == seen:
+                    removed += maps.fdb.remove(_key(keys, at))
+            else:
+                taught[member, remote] += 1
     for place, count in list(maps.learned.items()):
-        right = taught[bytes(place)]
+        right = taught[place.member, bytes(place.remote)]
         if not right:
             maps.learned.remove(place)
         elif right != count.value:
@@ -52,14 +71,16 @@ def sweep(maps: Maps, slots: Slots, now: int) -> Swept:
     return Swept(removed, taught.total(), len(taught))
 
 
+def _key(keys: bytes, at: int) -> FdbKey:
+    return FdbKey.from_buffer_copy(keys, at * _KEY.size)
+
+
+def _only(member: Member) -> bytes:
+    """Return the one remote of a bridge's tunnel, which may have had another one; empty for any."""
+    remote = bytes(member.remote)
+    return remote if any(remote) else b""
+
+
 def expired(value: FdbValue, domain: Domain, now: int) -> bool:
     """Tell whether a learned entry has reached its segment's ageing."""
     return not value.flags & FDB_STATIC and domain.ageing > 0 and now - value.last_seen >= domain.ageing
-
-
-def _orphan(key: FdbKey, value: FdbValue, slots: Slots) -> bool:
-    member = slots.members.get(value.place.member)
-    if key.domain not in slots.domains or member is None or member.domain != key.domain:
-        return True
-    # A bridge's tunnel that has got another remote.
-    return any(member.remote.raw) and bytes(member.remote.raw) != bytes(value.place.remote.raw)

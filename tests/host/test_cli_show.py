@@ -273,7 +273,7 @@ def test_fdb_json(scene: Scene) -> None:
     """JSON rows have port or remote, and an age that is null for a static entry."""
     rows = scene.h1.json("fdb", "blue")
     ages = [row.pop("age") for row in rows]
-    common = {"segment": "blue", "vni": 5001}
+    common = {"segment": "blue", "vni": 5001, "duplicate": False}
     assert rows == [
         common | {"mac": MAC_A, "port": "tap-a", "state": "learned"},
         common | {"mac": MAC_B, "remote": "192.168.146.136", "state": "learned"},

@@ -13,9 +13,10 @@ there at all) inside `ip netns exec`, and whoever has the network namespace can 
 from __future__ import annotations
 
 import os
+import re
 from ctypes import c_uint8, c_uint32
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vxnet.datapath import attach, btf, libbpf
 from vxnet.datapath.devices import devices
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from vxnet.datapath.libbpf import Program
 
 ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
+OLDEST_LINUX: Final = (6, 1)
+"""What is missing in older ones: docs/how-it-works.md, "Kernels"."""
+
 PROBE = "vxnet_probe"
 """On no device: it is run to send a probe (loops.py)."""
 SAY = "vxnet_say"
@@ -130,8 +134,9 @@ def maps_of(program: Program) -> Maps | None:
 def load(reuse: Maps | None = None, elements: Mapping[str, int] | None = None) -> libbpf.Loaded:
     """Bring the programs into the kernel, over the maps in ``reuse`` if there are any.
 
-    Maps in ``elements`` are new in any case, and hold as many.
+    Maps in ``elements`` are new in any case, and hold as many. HostError if this kernel is too old.
     """
+    require_linux(os.uname().release)
     elements = elements or {}
     with as_file(files("vxnet.datapath.bpf") / "vxnet.bpf.o") as path:
         if not path.exists():
@@ -145,6 +150,15 @@ def load(reuse: Maps | None = None, elements: Mapping[str, int] | None = None) -
         for fd in loaded.maps.values():
             libbpf.bind_map(program, fd)
     return loaded
+
+
+def require_linux(release: str) -> None:
+    """HostError if a kernel of this release, as uname(2) has it, is too old. What says no version may be new enough."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    if found and (int(found[1]), int(found[2])) < OLDEST_LINUX:
+        needed = ".".join(map(str, OLDEST_LINUX))
+        message = f"Linux {release} is too old: vxnet needs {needed} or newer; boot another kernel"
+        raise HostError(message)
 
 
 def is_root() -> bool:

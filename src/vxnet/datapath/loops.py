@@ -81,9 +81,10 @@ class Loops:
                 del self._heard[slot]
                 events.append(_event(parts, slot, None))
         # Once more when it is over: the other host may have cut it.
-        for slot in (before | back.keys()) & parts.slots.members.keys():
+        looped = ((before | back.keys()) - cut) & parts.slots.members.keys()
+        for slot in looped:
             _forget(parts, slot)
-        if events or before or back:
+        if events or looped:
             parts.touch()
         _ask(parts, self._heard.keys() | _suspects(parts, now))
         return events

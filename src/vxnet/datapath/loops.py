@@ -67,12 +67,12 @@ class Loops:
         back = _answers(parts.maps)
         cut = {slot for slot, member in parts.slots.members.items() if member.flags & MEMBER_LOOP}
         self._heard = {slot: now if slot in back else self._heard.get(slot, now) for slot in cut}
+        before = self._times.keys()
         self._times = {slot: self._times.get(slot, 0) + 1 for slot in back}
         events = []
         for slot in sorted(back.keys() - cut, reverse=True):
             if back[slot].member not in self._heard and self._is_its_turn(parts, slot, back[slot]):
                 _set(parts, slot, MEMBER_LOOP)
-                _forget(parts, slot)
                 self._heard[slot] = now
                 events.append(_event(parts, slot, _name(parts, back[slot])))
         for slot, heard in list(self._heard.items()):
@@ -80,7 +80,11 @@ class Loops:
                 _set(parts, slot, 0)
                 del self._heard[slot]
                 events.append(_event(parts, slot, None))
-        if events:
+        # Once more when it is over: the other host may have cut it.
+        looped = ((before | back.keys()) - cut) & parts.slots.members.keys()
+        for slot in looped:
+            _forget(parts, slot)
+        if events or looped:
             parts.touch()
         _ask(parts, self._heard.keys() | _suspects(parts, now))
         return events
@@ -129,12 +133,14 @@ def _set(parts: Parts, slot: int, flag: int) -> None:
 
 
 def _forget(parts: Parts, slot: int) -> None:
-    """Forget what was learned at a port: it may be reached at the other end of the loop."""
+    """Forget what was learned at a port, and where the loop has moved MACs to: their owners may be silent."""
+    domain = parts.slots.members[slot].domain
+    moved = {bytes(key) for key, _ in parts.maps.moved.items() if key.domain == domain}
     for key, value in list(parts.maps.fdb.items()):
-        if value.place.member == slot and not value.flags & FDB_STATIC:
+        if (value.place.member == slot or bytes(key) in moved) and not value.flags & FDB_STATIC:
             parts.maps.fdb.remove(key)
-    for key, moved in list(parts.maps.moved.items()):
-        if moved.home.member == slot:
+    for key, record in list(parts.maps.moved.items()):
+        if key.domain == domain and record.home.member == slot:
             parts.maps.moved.remove(key)
 
 

@@ -8,6 +8,7 @@ test compares every field's offset with the object's type information (BTF).
 from __future__ import annotations
 
 import ctypes
+import struct
 import zlib
 from ctypes import c_char, c_uint8, c_uint16, c_uint32, c_uint64
 from functools import lru_cache
@@ -363,6 +364,22 @@ class Drops(ctypes.Structure):
 
     frames: int
     _fields_ = (("frames", c_uint64),)
+
+
+def fields_of(structure: type[ctypes.Structure], *names: str) -> struct.Struct:
+    """Return what takes these fields, in the order in which they lie, out of many structures' bytes in a row.
+
+    Those of 4 and of 8 bytes as integers, others as bytes.
+    """
+    form, end = "=", 0
+    for name in names:
+        field = getattr(structure, name)
+        form += f"{field.offset - end}x{_INTEGERS.get(field.size, f'{field.size}s')}"
+        end = field.offset + field.size
+    return struct.Struct(f"{form}{ctypes.sizeof(structure) - end}x")
+
+
+_INTEGERS = {4: "I", 8: "Q"}
 
 
 def _shape(structure: type[ctypes.Structure]) -> str:

@@ -7,27 +7,21 @@ entries up when it teaches one; the sweep counts what is really there and writes
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from ctypes import c_uint32
 from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath import duplicates
-from vxnet.datapath.layout import FDB_STATIC, FdbKey
+from vxnet.datapath.layout import FDB_STATIC, FdbKey, FdbValue, Place, fields_of
 
 if TYPE_CHECKING:
-    from vxnet.datapath.layout import Domain, FdbValue, Member
+    from vxnet.datapath.layout import Domain
     from vxnet.datapath.maps import Maps
     from vxnet.datapath.slots import Slots
 
 
-_KEY = struct.Struct("=I8x")
-"""`layout.FdbKey`: the domain, and what is not looked at."""
-
-_VALUE = struct.Struct("=I16sIQ")
-"""`layout.FdbValue`: member, remote, flags, last_seen."""
-
-_NOWHERE = (0, b"")
+_KEY = fields_of(FdbKey, "domain")
+_VALUE = fields_of(FdbValue, "place", "flags", "last_seen")
 
 
 class Swept(NamedTuple):
@@ -41,16 +35,18 @@ class Swept(NamedTuple):
 def sweep(maps: Maps, slots: Slots, now: int) -> Swept:
     """Remove expired and orphaned entries. ``now`` in ns of CLOCK_MONOTONIC."""
     ageing = {slot: domain.ageing for slot, domain in slots.domains.items()}
-    homes = {slot: (member.domain, _only(member)) for slot, member in slots.members.items()}
-    taught: Counter[tuple[int, bytes]] = Counter()
+    homes: dict[bytes, int] = {}
+    taught: Counter[bytes] = Counter()
     removed = 0
     for keys, values in maps.fdb.raw():
         # A million entries are looked through every ten seconds: as few Python objects for each as can be.
-        for at, ((domain,), (member, remote, flags, seen)) in enumerate(
+        for at, ((domain,), (place, flags, seen)) in enumerate(
             zip(_KEY.iter_unpack(keys), _VALUE.iter_unpack(values), strict=True)
         ):
-            home, only = homes.get(member, _NOWHERE)
-            if home != domain or domain not in ageing or (only and only != remote):
+            home = homes.get(place)
+            if home is None:
+                home = homes[place] = _domain_of(Place.from_buffer_copy(place), slots)
+            if home != domain:
                 removed += maps.fdb.remove(_key(keys, at))
             elif flags & FDB_STATIC:
                 continue
@@ -60,25 +56,33 @@ def sweep(maps: Maps, slots: Slots, now: int) -> Swept:
                 if fresh and fresh.last_seen == seen:
                     removed += maps.fdb.remove(_key(keys, at))
             else:
-                taught[member, remote] += 1
+                taught[place] += 1
+    _set_right(maps, taught)
+    duplicates.forget(maps, slots, now)
+    return Swept(removed, taught.total(), len(taught))
+
+
+def _set_right(maps: Maps, taught: Counter[bytes]) -> None:
+    """Write down how much each place has taught, as it was counted."""
     for place, count in list(maps.learned.items()):
-        right = taught[place.member, bytes(place.remote)]
+        right = taught[bytes(place)]
         if not right:
             maps.learned.remove(place)
         elif right != count.value:
             maps.learned.put(place, c_uint32(right))
-    duplicates.forget(maps, slots, now)
-    return Swept(removed, taught.total(), len(taught))
 
 
 def _key(keys: bytes, at: int) -> FdbKey:
     return FdbKey.from_buffer_copy(keys, at * _KEY.size)
 
 
-def _only(member: Member) -> bytes:
-    """Return the one remote of a bridge's tunnel, which may have had another one; empty for any."""
-    remote = bytes(member.remote)
-    return remote if any(remote) else b""
+def _domain_of(place: Place, slots: Slots) -> int:
+    """Return the domain that a place is in; 0 if it is no more: a bridge's tunnel, too, that has got another remote."""
+    member = slots.members.get(place.member)
+    if member is None or member.domain not in slots.domains:
+        return 0
+    is_another = any(member.remote.raw) and bytes(member.remote) != bytes(place.remote)
+    return 0 if is_another else member.domain
 
 
 def expired(value: FdbValue, domain: Domain, now: int) -> bool:

@@ -318,6 +318,7 @@ def test_the_server_is_away(cluster: Cluster, two: Two) -> None:
     assert counts[0] == counts[1] > 20
     new = cluster.port(two.network, "h2")
     wait_until(lambda: new["mac_address"] in cluster.h1.fdb(), timeout=20, what="news to arrive again")
+    wait_until(lambda: cluster.audit()["answers"].keys() == {"h1", "h2"}, timeout=20, what="both agents to listen")
     for port in (known, new):
         cluster.ask("DELETE", f"ports/{port['id']}")
 

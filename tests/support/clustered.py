@@ -157,6 +157,10 @@ class Cluster:
         """Ask what the hosts hold."""
         return self._request("POST", "cluster/v1/audit")
 
+    def wait_for_both(self) -> None:
+        """Wait until both agents listen to the server, which was away: the next one is asked after up to 15 s."""
+        wait_until(lambda: self.audit()["answers"].keys() == {"h1", "h2"}, timeout=30, what="both agents to listen")
+
     def _request(self, method: str, path: str, body: object = None) -> Any:
         with self.cp.enter(), httpx.Client(auth=USER, trust_env=False, timeout=30) as client:
             answer = client.request(method, f"{self.server.url}/{path}", json=body)

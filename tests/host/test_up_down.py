@@ -116,6 +116,17 @@ def test_a_changed_segment_leaves_the_others_alone(pair: Pair, settings: dict[st
     assert stream.lost == set()
 
 
+def test_segments_of_one_group_go_together(pair: Pair) -> None:
+    """Of two that leave a group of their own at once, and of one that leaves another's, nothing stays behind."""
+    own = IPv4Address("239.1.1.3")
+    others = (GREEN, *(Segment(name=f"own{vni}", vni=vni, group=own) for vni in (40, 41)))
+    pair.h1.up(replace(pair.one, segments=(*pair.one.segments, *others)))
+    assert (pair.h1.vnis(), pair.h1.groups()) == ({10, 20, 30, 40, 41}, {GROUP, own})
+    pair.h1.up(pair.one)
+    assert (pair.h1.vnis(), pair.h1.groups()) == ({10, 20}, {GROUP})
+    assert pair.h1.routes() == [(GROUP, 4789)]
+
+
 def test_what_comes_and_goes_leaves_the_rest_alone(pair: Pair) -> None:
     """While a segment comes with another one's port and group, and goes again, the others lose no packet."""
     port = replace(pair.one.ports[0], segment="green")

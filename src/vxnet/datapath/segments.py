@@ -32,7 +32,7 @@ from vxnet.datapath.vxlandev import FilterEntry
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from vxnet.datapath.layout import VtepValue
     from vxnet.datapath.parts import Parts
@@ -70,7 +70,7 @@ def add(parts: Parts, segments: Sequence[Segment]) -> None:
         if group:
             routes.add_group_route(group, value.underlay, value.dstport)
         if each.old_group and each.old_group != group:
-            _leave(parts, each.segment.vni, each.old_group)
+            _leave(parts, each.segment.vni, each.old_group, {each.segment.vni})
 
 
 def _placed(parts: Parts, segments: Sequence[Segment]) -> Iterator[_Made]:
@@ -188,11 +188,14 @@ def _drop(overlay: int, entries: Sequence[FilterEntry]) -> None:
         vxlandev.remove_vnis(overlay, there)
 
 
-def _leave(parts: Parts, vni: int, group: IPAddress) -> None:
-    """Forget a segment's group; the last segment that leaves it takes the route and the common entry away."""
+def _leave(parts: Parts, vni: int, group: IPAddress, leaving: Container[int]) -> None:
+    """Forget a segment's group; the last segment that leaves it takes the route and the common entry away.
+
+    ``leaving`` are the VNIs of all that leave now: none of them is to be in the group again.
+    """
     maps, value, address = parts.maps, parts.vtep, Address.of(group)
     maps.arrivals.remove(ArrivalKey(vni, value.dstport, address))
-    members = (m for m in parts.slots.members.values() if m.kind == MEMBER_TUNNEL and m.vni != vni)
+    members = (m for m in parts.slots.members.values() if m.kind == MEMBER_TUNNEL and m.vni not in leaving)
     if other := next((member for member in members if member.group.ip() == group), None):
         # The kernel leaves a group with the first VNI that does, though others of the same device are in it.
         if group not in routes.joined_groups(value.underlay):
@@ -209,14 +212,15 @@ def remove(parts: Parts, segments: Sequence[Segment]) -> None:
     """Take segments away; nothing there is fine."""
     maps, slots, value = parts.maps, parts.slots, parts.vtep
     there = {slot: slots.domains[slot] for s in segments if (slot := slots.domain_of(s.name)) is not None}
+    leaving = {domain.vni for domain in there.values()}
     if value.overlay:
-        _drop(value.overlay, [FilterEntry(domain.vni) for domain in there.values()])
+        _drop(value.overlay, [FilterEntry(vni) for vni in leaving])
     for slot, domain in there.items():
         for key in arrivals(value, domain.vni):
             maps.arrivals.remove(key)
         if tunnel := slots.tunnel(domain.name.decode()):
             if group := slots.members[tunnel].group.ip():
-                _leave(parts, domain.vni, group)
+                _leave(parts, domain.vni, group, leaving)
             slots.free_member(tunnel)
             parts.senders.forget(tunnel)
         flooding.clear(maps, slot, domain)

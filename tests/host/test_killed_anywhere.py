@@ -6,7 +6,7 @@ c --tap-c-[ h1 ] eth0 ---------------- eth0 [ h2 ]--+-tap-d-- d
 g --tap-g-'                                         '-tap-k-- k     green, which no plan concerns
 
 Each plan is tried at some points, others in each run (pytest prints the seed); VXNET_EVERY_POINT=1 tries all of them,
-which takes an hour.
+which takes hours (`-o faulthandler_timeout=0`).
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ MAX_MOVES = 5
 """How often a MAC may move in 180 seconds before it counts as a duplicate (RFC 7432, section 15.1: N and M)."""
 
 
-class Vtep(msgspec.Struct, frozen=True, kw_only=True):
+class Vtep(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The tunnel endpoint of all segments: packets leave from and arrive at ``local``, UDP port ``dstport``.
 
     ``local6`` beside an IPv4 ``local`` is what remotes of IPv6 see; both are on one device.
@@ -66,7 +66,7 @@ BFD_VNI = 1
 """The management VNI unless the file says otherwise (RFC 8971, section 4)."""
 
 
-class Bfd(msgspec.Struct, frozen=True, kw_only=True):
+class Bfd(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whether the remotes are there is asked by BFD in the management VNI ``vni`` (RFC 8971), a session with each.
 
     ``min_tx`` and ``min_rx`` are in milliseconds: how often is sent at most, and how often wanted to be heard. A remote
@@ -80,7 +80,7 @@ class Bfd(msgspec.Struct, frozen=True, kw_only=True):
     remotes: tuple[IPAddress, ...] = ()
 
 
-class Segment(msgspec.Struct, frozen=True, kw_only=True):
+class Segment(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One VNI's layer-2 network on this host.
 
     BUM goes to ``remotes`` (head-end replication) or to ``group`` (IP multicast), or, with neither, to local ports
@@ -120,7 +120,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     dead: tuple[IPAddress, ...] = ()
 
 
-class Bridge(msgspec.Struct, frozen=True, kw_only=True):
+class Bridge(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A learning switch with VLANs inside (IEEE 802.1Q): each VLAN learns and floods for itself.
 
     ``ageing`` is in seconds. ``maxaddress`` bounds what one port or one tunnel may teach. ``forward_bpdu``: frames to
@@ -133,7 +133,7 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True):
     forward_bpdu: bool = False
 
 
-class Vlans(msgspec.Struct, frozen=True, kw_only=True):
+class Vlans(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Which VLANs of its bridge a port or tunnel is in, in Open vSwitch's words (ovs-vswitchd.conf.db(5), vlan_mode).
 
     "access": in VLAN ``tag`` alone, untagged. "trunk": in ``trunks``, tagged, untagged frames being VLAN 0.
@@ -150,7 +150,7 @@ ALL_VLANS = Vlans()
 """A trunk of every VLAN."""
 
 
-class Tunnel(msgspec.Struct, frozen=True, kw_only=True):
+class Tunnel(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A VXLAN tunnel that is a member of a bridge like any port: what comes out of it may go into another one.
 
     It takes packets for ``vni`` (None: any VNI) from ``remote`` (None: anybody) to ``local`` (None: any address of this
@@ -175,7 +175,7 @@ class Tunnel(msgspec.Struct, frozen=True, kw_only=True):
     vlans: Vlans = ALL_VLANS
 
 
-class Source(msgspec.Struct, frozen=True, order=True):
+class Source(msgspec.Struct, frozen=True, gc=False, order=True):
     """What may leave a port: frames from ``mac``; IP and ARP only from ``prefix`` (canonical, ``10.0.0.5/32``).
 
     ``prefix`` "": any address.
@@ -189,7 +189,7 @@ class Source(msgspec.Struct, frozen=True, order=True):
         return f"{self.mac} {self.prefix or 'any'}"
 
 
-class Port(msgspec.Struct, frozen=True, kw_only=True):
+class Port(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A local Ethernet device attached to a segment or a bridge, both by name.
 
     ``sources`` (port security, of segments' ports alone): what may leave the port, nothing else does; None: anything.
@@ -210,7 +210,7 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     storm_control: int | None = None
 
 
-class FdbEntry(msgspec.Struct, frozen=True, kw_only=True):
+class FdbEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A static entry: in ``segment``, ``mac`` (``aa:bb:cc:dd:ee:ff``, lower case) is at ``port`` or behind ``remote``.
 
     Exactly one of ``port`` (a device name) and ``remote`` is set.
@@ -222,7 +222,7 @@ class FdbEntry(msgspec.Struct, frozen=True, kw_only=True):
     remote: IPAddress | None = None
 
 
-class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
+class Neighbour(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """In ``segment``, ``address`` (canonical) is at ``mac``: who asks for it from a port is answered here.
 
     So neither ARP (RFC 826) nor neighbour solicitations (RFC 4861, section 7.2) for it are flooded.
@@ -233,7 +233,7 @@ class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
     mac: str
 
 
-class HostState(msgspec.Struct, frozen=True, kw_only=True):
+class HostState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """All of one host. ``vtep`` is None where there are no segments."""
 
     vtep: Vtep | None = None

@@ -54,7 +54,7 @@ class Actual(msgspec.Struct, frozen=True):
         )
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One step: ``value`` is what is made, or, for "remove", what goes; ``reason`` is for people."""
 
     action: Literal["add", "change", "remove"]

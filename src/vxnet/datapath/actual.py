@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ctypes import c_uint32
 from ipaddress import IPv6Address
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath import bfd
@@ -28,14 +29,12 @@ from vxnet.datapath.layout import (
     MEMBER_INTERNAL,
     MEMBER_KNOWN,
     MEMBER_PEER,
-    MEMBER_PORT,
     MEMBER_SECURED,
-    MEMBER_TUNNEL,
     Domain,
     Member,
 )
 from vxnet.datapath.neighbours import neighbours_of
-from vxnet.datapath.parsed import Parsed, digest
+from vxnet.datapath.parsed import Parsed
 from vxnet.datapath.routes import group_routes, joined_groups
 from vxnet.datapath.segments import arrivals
 from vxnet.datapath.sources import Sources
@@ -47,6 +46,7 @@ from vxnet.packet.mac import format_mac
 from vxnet.plan import Actual
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from vxnet.datapath.devices import Device, Devices
@@ -70,18 +70,17 @@ class Reader:
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
-        self._known: _Known | None = None
+        self._known = _Known()
 
     def read(self) -> Actual:
         """Read what is there now."""
         present = devices()
         maps = find(self._run_dir, present)
         if not maps:
-            self._known = None
+            self._known = _Known()
             return Actual()
         with maps:
-            if self._known is None or self._known.parsed.digest != digest(maps):
-                self._known = _Known(Parsed(maps))
+            self._known.follow(maps)
             return _Look(maps, present, self._known).read()
 
 
@@ -99,13 +98,48 @@ class _Around(NamedTuple):
 
 
 class _Known:
-    """What was parsed, and, for what there was around them, the segments that work and what is wrong with others."""
+    """What was parsed, and the segments that it makes with what there was around them; nothing at first."""
 
-    def __init__(self, parsed: Parsed) -> None:
-        self.parsed = parsed
-        self.around: _Around | None = None
-        self.segments: tuple[Segment, ...] = ()
-        self.faults: dict[Value, str] = {}
+    def __init__(self) -> None:
+        self.parsed = Parsed()
+        self._due: set[int] = set()
+        self._around: _Around | None = None
+        self._working: dict[int, Segment] = {}
+        self._broken: dict[int, tuple[Segment, str]] = {}
+        self._in_order: tuple[Segment, ...] = ()
+
+    def follow(self, maps: Maps) -> None:
+        """Take in what has changed in the maps."""
+        self._due |= self.parsed.follow(maps)
+
+    def segments(self, around: _Around, made: Callable[[int, Domain], tuple[Segment, str]]) -> tuple[Segment, ...]:
+        """Return the segments that work, in the order of their slots.
+
+        ``made`` returns the one of a domain, and what is wrong with it: it is asked for those that may be others.
+        """
+        there = self.parsed.slots.domains
+        due = self._due if around == self._around else self._due | there.keys()
+        self._around, self._due = around, due
+        for slot in due:
+            self._working.pop(slot, None)
+            self._broken.pop(slot, None)
+            domain = there.get(slot)
+            if domain is None or domain.flags & DOMAIN_BRIDGE:
+                continue
+            segment, fault = made(slot, domain)
+            if fault:
+                self._broken[slot] = segment, fault
+            else:
+                self._working[slot] = segment
+        if due:
+            self._in_order = tuple(segment for _, segment in sorted(self._working.items(), key=itemgetter(0)))
+        self._due = set()
+        return self._in_order
+
+    @property
+    def faults(self) -> dict[Value, str]:
+        """What is wrong with the others."""
+        return dict(self._broken[slot] for slot in sorted(self._broken))
 
 
 class _Look:
@@ -114,7 +148,6 @@ class _Look:
         self._present = present
         self._known = known
         self._slots, self._senders = known.parsed.slots, known.parsed.senders
-        self._flood, self._arrivals = known.parsed.flood, known.parsed.arrivals
         self._sources = Sources(maps)
         self._vteps = {value.dstport: value for _, value in maps.vteps.items()}
         # That of the segments has an address of its own.
@@ -193,32 +226,16 @@ class _Look:
             routed=group_routes(value.underlay, value.dstport),
             joined=joined_groups(value.underlay),
         )
-        known = self._known
-        if known.around != around:
-            known.around = around
-            known.segments, known.faults = self._parsed_segments(value, around)
-        self._faults |= known.faults
-        return known.segments
-
-    def _parsed_segments(self, value: VtepValue, around: _Around) -> tuple[tuple[Segment, ...], dict[Value, str]]:
-        segments: list[Segment] = []
-        faults: dict[Value, str] = {}
-        for slot, domain in sorted(self._slots.domains.items()):
-            if domain.flags & DOMAIN_BRIDGE:
-                continue
-            segment, fault = self._segment(slot, domain, value, around)
-            if fault := around.moved or fault:
-                faults[segment] = fault
-            else:
-                segments.append(segment)
-        return tuple(segments), faults
+        segments = self._known.segments(around, lambda slot, domain: self._segment(slot, domain, value, around))
+        self._faults |= self._known.faults
+        return segments
 
     def _segment(self, slot: int, domain: Domain, value: VtepValue, around: _Around) -> tuple[Segment, str]:
         name = domain.name.decode()
         tunnel = self._slots.tunnel(name)
         member = self._slots.members[tunnel] if tunnel else None
         group = member.group.ip() if member else None
-        places = flood_list(self._flood, slot, domain)
+        places = flood_list(self._maps.flood, slot, domain)
         remotes = [(at.member, at.remote.ip()) for at in places if at.member in {tunnel, NOBODY}]
         segment = Segment(
             name=name,
@@ -238,7 +255,7 @@ class _Look:
             senders=self._senders.of(tunnel) if tunnel and member and member.flags & MEMBER_KNOWN else None,
         )
         fault = self._flood_fault(slot, domain, places)
-        if not member or not all(map(self._arrivals.get, arrivals(value, domain.vni))):
+        if not member or not all(map(self._maps.arrivals.get, arrivals(value, domain.vni))):
             fault = "half made"
         elif FilterEntry(domain.vni, group) not in around.taken:
             fault = f"VNI {domain.vni} is missing in {overlay_name(value.dstport)}"
@@ -246,7 +263,7 @@ class _Look:
             fault = f"this host is not in group {group}"
         elif group and group not in around.routed:
             fault = f"the route to group {group} is missing"
-        return segment, fault
+        return segment, around.moved or fault
 
     def _flood_fault(self, slot: int, domain: Domain, places: list[Place]) -> str:
         ports = set(self._slots.ports_of(slot))
@@ -268,16 +285,15 @@ class _Look:
 
     def _bridges(self) -> list[Bridge]:
         bridges = []
-        for slot, domain in sorted(self._slots.domains.items()):
-            if not domain.flags & DOMAIN_BRIDGE:
-                continue
+        for slot in self._slots.bridges:
+            domain = self._slots.domains[slot]
             bridge = Bridge(
                 name=domain.name.decode(),
                 ageing=domain.ageing // 10**9,
                 maxaddress=domain.maxaddress,
                 forward_bpdu=bool(domain.flags & DOMAIN_BPDU),
             )
-            if fault := self._flood_fault(slot, domain, flood_list(self._flood, slot, domain)):
+            if fault := self._flood_fault(slot, domain, flood_list(self._maps.flood, slot, domain)):
                 self._faults[bridge] = fault
             else:
                 bridges.append(bridge)
@@ -285,10 +301,9 @@ class _Look:
 
     def _tunnels(self) -> list[Tunnel]:
         tunnels = []
-        for slot, member in sorted(self._slots.members.items()):
+        for slot in self._slots.tunnels_of_bridges:
+            member = self._slots.members[slot]
             domain = self._slots.domains.get(member.domain)
-            if member.kind != MEMBER_TUNNEL or (domain and not domain.flags & DOMAIN_BRIDGE):
-                continue
             tunnel = tunnel_of(member, domain.name.decode() if domain else "", vlans_of(self._maps, slot, member))
             if fault := self._tunnel_fault(slot, member) if domain else "its bridge is gone":
                 self._faults[tunnel] = fault
@@ -302,16 +317,15 @@ class _Look:
             return f"{overlay_name(member.dstport)} is gone"
         if fault := self._overlay_fault(value):
             return fault
-        taken = self._arrivals.get(arrival(member))
+        taken = self._maps.arrivals.get(arrival(member))
         return "" if taken and taken.value == slot else "half made"
 
     # ---- ports and static entries ----
 
     def _ports(self) -> list[tuple[int, Port]]:
         ports = []
-        for slot, member in sorted(self._slots.members.items()):
-            if member.kind != MEMBER_PORT:
-                continue
+        for slot in self._slots.ports:
+            member = self._slots.members[slot]
             domain = self._slots.domains.get(member.domain)
             port = self._port(slot, member, domain)
             if fault := self._port_fault(slot, member, domain):

@@ -19,11 +19,11 @@ NOBODY = 0
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vxnet.datapath.maps import Copy, Map, Maps
+    from vxnet.datapath.maps import Map, Maps
     from vxnet.datapath.slots import Slots
 
 
-def flood_list(flood: Map[FloodKey, Place] | Copy[FloodKey, Place], slot: int, domain: Domain) -> list[Place]:
+def flood_list(flood: Map[FloodKey, Place], slot: int, domain: Domain) -> list[Place]:
     """Return the list in force; shorter than ``domain.flood_count`` only if it was damaged."""
     places = (flood.get(FloodKey(slot, domain.flood_version, index)) for index in range(domain.flood_count))
     return [place for place in places if place]
@@ -50,7 +50,7 @@ def rewrite_all(maps: Maps, slots: Slots, remotes: Mapping[int, Sequence[Place]]
         clear(maps, slot, domain)
 
 
-def through_tunnels(flood: Map[FloodKey, Place] | Copy[FloodKey, Place], slots: Slots, slot: int) -> list[Place]:
+def through_tunnels(flood: Map[FloodKey, Place], slots: Slots, slot: int) -> list[Place]:
     """Return the places on the underlay that BUM of the domain is to go to: a bridge's tunnels, a segment's remotes.
 
     Remotes that are left out are among them.

@@ -69,16 +69,11 @@ class Map(Generic[K, V]):
         for keys, values, count in libbpf.map_batches(self.fd, key_size, value_size, _CHUNK):
             yield keys[: count * key_size], values[: count * value_size]
 
-    def copied(self) -> Copy[K, V]:
-        """Return all elements as they are now, to look many up without asking the kernel for each."""
-        key_size, value_size = ctypes.sizeof(self._key), ctypes.sizeof(self._value)
-        raw: dict[bytes, bytes] = {}
-        for keys, values, count in libbpf.map_batches(self.fd, key_size, value_size, _CHUNK):
-            raw |= {
-                keys[n * key_size : (n + 1) * key_size]: values[n * value_size : (n + 1) * value_size]
-                for n in range(count)
-            }
-        return Copy(self._value, raw)
+    def elements(self, keys: bytes, values: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what `raw` has given, one by one."""
+        key, value = ctypes.sizeof(self._key), ctypes.sizeof(self._value)
+        ats = zip(range(0, len(keys), key), range(0, len(values), value), strict=True)
+        return ((keys[one : one + key], values[other : other + value]) for one, other in ats)
 
     def filled(self, below: int) -> Iterator[tuple[int, V]]:
         """Those of an array's first elements that are not all zero, by their index."""
@@ -91,19 +86,6 @@ class Map(Generic[K, V]):
                 if (raw := values[at : at + size]) != nothing:
                     yield index, _of(self._value, raw)
                 index += 1
-
-
-class Copy(Generic[K, V]):
-    """The elements of a map as they were."""
-
-    def __init__(self, value: type[V], raw: dict[bytes, bytes]) -> None:
-        self._value = value
-        self._raw = raw
-
-    def get(self, key: K) -> V | None:
-        """The element at ``key``, or None."""
-        raw = self._raw.get(bytes(key))
-        return None if raw is None else _of(self._value, raw)
 
 
 def _of(value: type[V], raw: bytes) -> V:
@@ -238,13 +220,6 @@ class Maps:
         info = libbpf.map_info(self._fds[name])
         value_size = info.value_size if name not in _PER_CPU else -(-info.value_size // 8) * 8 * libbpf.cpus()
         libbpf.map_copy(self._fds[name], other, info.key_size, value_size, _CHUNK)
-
-    def pieces(self, name: str) -> Iterator[bytes]:
-        """All keys and values of a map that is not per CPU, as they lie in memory, in a few large pieces."""
-        info = libbpf.map_info(self._fds[name])
-        for keys, values, count in libbpf.map_batches(self._fds[name], info.key_size, info.value_size, _CHUNK):
-            yield keys[: count * info.key_size]
-            yield values[: count * info.value_size]
 
     def __enter__(self) -> Self:
         """Use them in a `with` block, which gives the descriptors back at its end."""

@@ -14,7 +14,7 @@ from vxnet.packet.mac import format_mac, parse_mac
 
 if TYPE_CHECKING:
     from vxnet.datapath.maps import Maps
-    from vxnet.datapath.slots import Slots
+    from vxnet.datapath.slots import Occupied, Slots
 
 
 def add(maps: Maps, slots: Slots, neighbour: Neighbour) -> None:
@@ -32,7 +32,7 @@ def remove(maps: Maps, slots: Slots, neighbour: Neighbour) -> None:
         maps.neighbours.remove(_key(domain, neighbour))
 
 
-def neighbours_of(maps: Maps, slots: Slots) -> list[Neighbour]:
+def neighbours_of(maps: Maps, slots: Occupied) -> list[Neighbour]:
     """Return all there are, by segment and address."""
     entries = [
         Neighbour(

@@ -1,40 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The maps that say most of what there is, parsed; and known again without that, as long as no byte has changed.
+"""The maps that say most of what there is, parsed; from one look to the next only what is another one.
 
-A daemon looks every ten seconds at what may be 100 000 segments. To take their bytes out of the kernel takes a
-hundredth of the time that it takes to make values of them.
+A daemon looks every ten seconds, and after each change, at what may be 100 000 segments.
 """
 
 from __future__ import annotations
 
-import hashlib
+import sys
 from typing import TYPE_CHECKING, Final
 
-from vxnet.datapath.senders import Senders
-from vxnet.datapath.slots import Slots
+from vxnet.datapath.layout import Domain, FloodKey, Member, SenderKey
+from vxnet.datapath.senders import Admitted
+from vxnet.datapath.slots import Occupied
+from vxnet.datapath.watched import Watched
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vxnet.datapath.maps import Maps
 
-MAPS: Final = ("domains", "members", "flood", "arrivals", "senders")
+_MAPS: Final = ("domains", "members", "flood", "arrivals", "senders")
 
 
 class Parsed:
-    """What is in `MAPS`."""
+    """Who sits where and who may send to whom, as far as it has been followed: nothing at first."""
 
-    def __init__(self, maps: Maps) -> None:
-        """Parse it."""
-        self.digest = digest(maps)
-        self.slots = Slots(maps)
-        self.senders = Senders(maps)
-        self.flood = maps.flood.copied()
-        self.arrivals = maps.arrivals.copied()
+    def __init__(self) -> None:
+        self.slots = Occupied()
+        self.senders = Admitted()
+        self._watched = {name: Watched() for name in _MAPS}
+
+    def follow(self, maps: Maps) -> set[int]:
+        """Take in what is another one than the last time; return the domains that any of it is about."""
+        found = {name: watched.look(getattr(maps, name)) for name, watched in self._watched.items()}
+        members = {_number(key) for key in found["members"].keys}
+        concerned = members | {_number(value) for value in found["arrivals"].values}
+        concerned |= {SenderKey.from_buffer_copy(key).member for key in found["senders"].keys}
+        domains = {_number(key) for key in found["domains"].keys}
+        domains |= {FloodKey.from_buffer_copy(key).domain for key in found["flood"].keys}
+        domains |= self._domains_of(concerned)
+        for key, value in found["domains"].come:
+            self.slots.take_domain(_number(key), Domain.from_buffer_copy(value) if any(value) else None)
+        for key, value in found["members"].come:
+            self.slots.take_member(_number(key), Member.from_buffer_copy(value) if any(value) else None)
+        for key, _ in found["senders"].gone:
+            self.senders.drop(key)
+        for key, _ in found["senders"].come:
+            self.senders.admit(key)
+        return domains | self._domains_of(concerned)
+
+    def _domains_of(self, members: Iterable[int]) -> set[int]:
+        return {member.domain for slot in members if (member := self.slots.members.get(slot))}
 
 
-def digest(maps: Maps) -> bytes:
-    """Return what tells whether the bytes in `MAPS` are the same as at another time."""
-    found = hashlib.blake2b(digest_size=16)
-    for name in MAPS:
-        for piece in maps.pieces(name):
-            found.update(piece)
-    return found.digest()
+def _number(raw: bytes) -> int:
+    """Return a u32 as it lies in memory."""
+    return int.from_bytes(raw, sys.byteorder)

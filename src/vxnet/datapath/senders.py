@@ -30,15 +30,22 @@ _IPV4 = 4
 _THERE = c_uint32(1)
 
 
-class Senders:
-    """The senders of all segments, read once and kept equal to the map by every change through here."""
+class Admitted:
+    """Who may send to which tunnel; nobody at first."""
 
-    def __init__(self, maps: Maps) -> None:
-        """Read them."""
-        self._map = maps.senders
+    def __init__(self) -> None:
         self._of: dict[int, set[bytes]] = {}
-        for key, _ in self._map.items():  # noqa: PERF102  (a map of the kernel is no dict)
-            self._of.setdefault(key.member, set()).add(bytes(key))
+
+    def admit(self, key: bytes) -> None:
+        """Take in a key of the map."""
+        self._of.setdefault(SenderKey.from_buffer_copy(key).member, set()).add(key)
+
+    def drop(self, key: bytes) -> None:
+        """Forget a key that is no longer in the map."""
+        member = SenderKey.from_buffer_copy(key).member
+        self._of[member].discard(key)
+        if not self._of[member]:
+            del self._of[member]
 
     @property
     def members(self) -> frozenset[int]:
@@ -49,6 +56,17 @@ class Senders:
         """Return who may send to a tunnel that is told so, in order."""
         keys = map(SenderKey.from_buffer_copy, self._of.get(member, ()))
         return tuple(sorted(_prefix(key.prefix, key.family, bytes(key.address.raw)) for key in keys))
+
+
+class Senders(Admitted):
+    """The senders of all segments, read once and kept equal to the map by every change through here."""
+
+    def __init__(self, maps: Maps) -> None:
+        """Read them."""
+        super().__init__()
+        self._map = maps.senders
+        for key, _ in self._map.items():  # noqa: PERF102  (a map of the kernel is no dict)
+            self.admit(bytes(key))
 
     def put(self, wanted: Mapping[int, Iterable[str]]) -> None:
         """Let these send to these tunnels, and nobody else any more. Who may before and after always may."""

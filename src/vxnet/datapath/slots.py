@@ -10,10 +10,10 @@ in the maps means nobody.
 from __future__ import annotations
 
 from ctypes import c_uint32
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from vxnet.datapath.layout import MEMBER_BFD, MEMBER_PORT, MEMBER_TUNNEL, Domain, Member, State
+from vxnet.datapath.layout import DOMAIN_BRIDGE, MEMBER_BFD, MEMBER_PORT, MEMBER_TUNNEL, Domain, Member, State
 from vxnet.errors import MapFullError
 
 if TYPE_CHECKING:
@@ -31,24 +31,42 @@ _AHEAD = 64
 """How many slots more are said to be in reach than are: saying it costs a write."""
 
 
-class Slots:
-    """The domains and members in the maps, read once and kept equal to the maps by every change through here."""
+class Occupied:
+    """Who sits where; nobody at first."""
 
-    def __init__(self, maps: Maps) -> None:
-        self._maps = maps
-        self._lowest = {"domains": 1, "members": 1}
-        state = maps.state.get(c_uint32(0)) or State()
-        self.domains = dict(maps.domains.filled(state.domains_high))
-        self.members = dict(maps.members.filled(state.members_high))
-        self._by_name = {domain.name.decode(): slot for slot, domain in self.domains.items()}
+    def __init__(self) -> None:
+        self.domains: dict[int, Domain] = {}
+        self.members: dict[int, Member] = {}
+        self._by_name: dict[str, int] = {}
+        self._bridges: set[int] = set()
         self._members_of: dict[Kind, dict[int, set[int]]] = {kind: {} for kind in _KINDS}
         self._named: dict[Kind, dict[str, int]] = {kind: {} for kind in _KINDS}
-        for slot, member in self.members.items():
-            self._note(slot, member)
 
-    def _note(self, slot: int, member: Member) -> None:
-        self._members_of[member.kind].setdefault(member.domain, set()).add(slot)
-        self._named[member.kind][member.name.decode()] = slot
+    def take_domain(self, slot: int, domain: Domain | None) -> None:
+        """Let a slot be this domain's from now on; None: nobody's."""
+        if old := self.domains.pop(slot, None):
+            if self._by_name.get(name := old.name.decode()) == slot:
+                del self._by_name[name]
+            self._bridges.discard(slot)
+        if domain:
+            self.domains[slot] = domain
+            self._by_name[domain.name.decode()] = slot
+            if domain.flags & DOMAIN_BRIDGE:
+                self._bridges.add(slot)
+
+    def take_member(self, slot: int, member: Member | None) -> None:
+        """Let a slot be this member's from now on; None: nobody's."""
+        if old := self.members.pop(slot, None):
+            of, named = self._members_of[old.kind], self._named[old.kind]
+            of[old.domain].discard(slot)
+            if not of[old.domain]:
+                del of[old.domain]
+            if named.get(name := old.name.decode()) == slot:
+                del named[name]
+        if member:
+            self.members[slot] = member
+            self._members_of[member.kind].setdefault(member.domain, set()).add(slot)
+            self._named[member.kind][member.name.decode()] = slot
 
     def domain_of(self, name: str) -> int | None:
         """Return the domain of a segment or a bridge by its name."""
@@ -66,6 +84,11 @@ class Slots:
         """Return the member of the management VNI."""
         return next(iter(self._named[MEMBER_BFD].values()), None)
 
+    @property
+    def ports(self) -> list[int]:
+        """All ports, in the order of their slots."""
+        return sorted(chain.from_iterable(self._members_of[MEMBER_PORT].values()))
+
     def ports_of(self, domain: int) -> list[int]:
         """Return the ports of a domain, in the order of their slots."""
         return sorted(self._members_of[MEMBER_PORT].get(domain, ()))
@@ -74,20 +97,44 @@ class Slots:
         """Return the tunnels of a domain, in the order of their slots."""
         return sorted(self._members_of[MEMBER_TUNNEL].get(domain, ()))
 
+    @property
+    def bridges(self) -> list[int]:
+        """The domains that are bridges, in the order of their slots."""
+        return sorted(self._bridges)
+
+    @property
+    def tunnels_of_bridges(self) -> list[int]:
+        """The tunnels that are no segment's, in the order of their slots: also of a bridge that is gone."""
+        of = self._members_of[MEMBER_TUNNEL]
+        return sorted(chain.from_iterable(of[domain] for domain in of.keys() - (self.domains.keys() - self._bridges)))
+
+
+class Slots(Occupied):
+    """The domains and members in the maps, read once and kept equal to the maps by every change through here."""
+
+    def __init__(self, maps: Maps) -> None:
+        super().__init__()
+        self._maps = maps
+        self._lowest = {"domains": 1, "members": 1}
+        state = maps.state.get(c_uint32(0)) or State()
+        for slot, domain in maps.domains.filled(state.domains_high):
+            self.take_domain(slot, domain)
+        for slot, member in maps.members.filled(state.members_high):
+            self.take_member(slot, member)
+
     def put_domains(self, domains: Mapping[int, Domain]) -> None:
         """Write domains into their slots, all that were free in one go."""
         self._settle("domains", domains.keys() - self.domains.keys())
         self._maps.domains.put_all((c_uint32(slot), domain) for slot, domain in domains.items())
-        self.domains |= domains
-        self._by_name |= {domain.name.decode(): slot for slot, domain in domains.items()}
+        for slot, domain in domains.items():
+            self.take_domain(slot, domain)
 
     def put_members(self, members: Mapping[int, Member]) -> None:
         """Write members into their slots, all that were free in one go."""
         self._settle("members", members.keys() - self.members.keys())
         self._maps.members.put_all((c_uint32(slot), member) for slot, member in members.items())
-        self.members |= members
         for slot, member in members.items():
-            self._note(slot, member)
+            self.take_member(slot, member)
 
     def free_domains(self, count: int) -> list[int]:
         """Return so many free slots. MapFullError if there are not as many."""
@@ -105,16 +152,14 @@ class Slots:
     def free_domain(self, slot: int) -> None:
         """Take a domain out of the map."""
         self._maps.domains.put(c_uint32(slot), Domain())
-        self._by_name.pop(self.domains.pop(slot).name.decode(), None)
+        self.take_domain(slot, None)
         self._lowest["domains"] = min(self._lowest["domains"], slot)
 
     def free_member(self, slot: int) -> None:
         """Take a member out of the map."""
         self._maps.members.put(c_uint32(slot), Member())
-        member = self.members.pop(slot)
+        self.take_member(slot, None)
         self._lowest["members"] = min(self._lowest["members"], slot)
-        self._members_of[member.kind][member.domain].discard(slot)
-        self._named[member.kind].pop(member.name.decode(), None)
 
     def _free(self, which: str, taken: Mapping[int, Domain | Member], count: int) -> list[int]:
         limit = self._maps.capacity(which)

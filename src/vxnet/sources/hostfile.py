@@ -10,6 +10,7 @@ The keys are the fields of `File` and what is in it: the model's, but for what o
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -137,9 +138,10 @@ def load(path: str | Path) -> HostState:
     be. Whether the devices and addresses exist on this host is not asked here.
     """
     file = tomlfile.load(path, File, EXAMPLES)
-    for field, what in _wrong(file):
+    state = _state(file)
+    for field, what in _wrong(file, state):
         raise ConfigError(f"{path}: {field}: {what}")
-    return _in_lower_case(_state(file))
+    return _in_lower_case(state)
 
 
 def dump(state: HostState) -> str:
@@ -166,9 +168,10 @@ def vouch(state: HostState) -> None:
         file = _file(state)
     except ValueError as error:
         raise ConfigError(f"segments: {error}, which no host file says") from None
-    for field, what in _wrong(file):
+    said = _state(file)
+    for field, what in _wrong(file, said):
         raise ConfigError(f"{field}: {what}")
-    if _in_lower_case(_state(file)) != state:
+    if _in_lower_case(said) != state:
         raise ConfigError("it asks for what no host file says, such as bridges, neighbours, or MACs in capitals")
 
 
@@ -205,13 +208,13 @@ def _file(state: HostState) -> File:
     return File(vtep=state.vtep, bfd=bfd, segments=segments, ports=ports, fdb=state.fdb)
 
 
-def _wrong(file: File) -> Iterator[tuple[str, str]]:
-    """Yield everything that is wrong with a file: the field, and what it is."""
+def _wrong(file: File, state: HostState) -> Iterator[tuple[str, str]]:
+    """Yield everything that is wrong with a file, which says ``state``: the field, and what it is."""
     if file.vtep is None:
         yield "vtep", f"is missing; write [vtep] and, under it, {EXAMPLES['local']}"
     yield from _accepted(file)
     yield from _headers(file)
-    yield from problems(_state(file))
+    yield from problems(state)
 
 
 # --- whom packets are taken from ------------------------------------------------------------------------------------
@@ -309,10 +312,15 @@ def _table(header: str, value: msgspec.Struct) -> str:
 
 
 def _assignments(value: msgspec.Struct) -> Iterator[str]:
-    for field in msgspec.structs.fields(value):
-        content = getattr(value, field.name)
-        if content != field.default:
-            yield f"{field.encode_name} = {_literal(content)}"
+    for field, default in _defaults(type(value)):
+        content = getattr(value, field)
+        if content != default:
+            yield f"{field} = {_literal(content)}"
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
+    return tuple((field.name, field.default) for field in msgspec.structs.fields(kind))
 
 
 def _literal(value: object) -> str:

@@ -2,7 +2,7 @@
 """What a HostState may say: the rules that every source's state obeys.
 
     problems(state)
-      +-- each value by itself                   the table in _values, the checks in values.py
+      +-- each value by itself                   the tables of _values, the checks in values.py
       +-- values beside one another              one function a rule, listed in RULES
 
 A problem is ``(field, what is wrong)``; fields are named as in the host file.
@@ -10,7 +10,7 @@ A problem is ``(field, what is wrong)``; fields are named as in the host file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,45 +47,52 @@ Rule = Callable[["HostState"], Iterator[Problem]]
 
 def problems(state: HostState) -> Iterator[Problem]:
     """Yield everything that is wrong with ``state``, in a fixed order; nothing if it may be applied."""
-    for field, value, check in _values(state):
-        what = check(value)
-        if what is not None:
-            yield field, f"{quoted(value)} {what}"
+    yield from _values(state)
     for rule in RULES:
         yield from rule(state)
 
 
-def _values(state: HostState) -> Iterator[tuple[str, Any, Callable[[Any], str | None]]]:
-    """Yield each value that can be wrong by itself: its field, the value, its check."""
+def _values(state: HostState) -> Iterator[Problem]:
+    """Yield what is wrong with a value by itself."""
     if state.vtep is not None:
-        yield "vtep.local", state.vtep.local, vtep_address
-        if state.vtep.local6 is not None:
-            yield "vtep.local6", state.vtep.local6, vtep_address
-        yield "vtep.dstport", state.vtep.dstport, udp_port
+        yield from _checked("vtep", state.vtep, _OF_VTEP)
     if state.bfd is not None:
-        yield "bfd.vni", state.bfd.vni, vni
-        yield "bfd.min_tx", state.bfd.min_tx, interval
-        yield "bfd.min_rx", state.bfd.min_rx, interval
-        yield "bfd.detect_mult", state.bfd.detect_mult, detect_mult
-    for at, segment in _rows("segments", state.segments):
-        yield f"{at}.name", segment.name, segment_name
-        yield f"{at}.vni", segment.vni, vni
-        yield f"{at}.ageing", segment.ageing, ageing
-        yield f"{at}.maxaddress", segment.maxaddress, maxaddress
-        yield f"{at}.max_moves", segment.max_moves, max_moves
-        yield f"{at}.storm_control", segment.storm_control, storm_control
-        yield f"{at}.storm_control_total", segment.storm_control_total, storm_control
-        yield from ((field, remote, vtep_address) for field, remote in _rows(f"{at}.remotes", segment.remotes))
-        if segment.group is not None:
-            yield f"{at}.group", segment.group, group_address
-    for at, port in _rows("ports", state.ports):
-        yield f"{at}.device", port.device, device_name
-        if port.storm_control is not None:
-            yield f"{at}.storm_control", port.storm_control, storm_control_of_port
-    for at, entry in _rows("fdb", state.fdb):
-        yield f"{at}.mac", entry.mac, mac_address
-        if entry.remote is not None:
-            yield f"{at}.remote", entry.remote, vtep_address
+        yield from _checked("bfd", state.bfd, _OF_BFD)
+    for number, segment in enumerate(state.segments):
+        yield from _checked("segments", segment, _OF_SEGMENT, number)
+        for index, remote in enumerate(segment.remotes):
+            if what := vtep_address(remote):
+                yield f"segments[{number}].remotes[{index}]", f"{quoted(remote)} {what}"
+    for number, port in enumerate(state.ports):
+        yield from _checked("ports", port, _OF_PORT, number)
+    for number, entry in enumerate(state.fdb):
+        yield from _checked("fdb", entry, _OF_ENTRY, number)
+
+
+Check = Callable[[Any], str | None]
+
+_OF_VTEP: Mapping[str, Check] = {"local": vtep_address, "local6": vtep_address, "dstport": udp_port}
+_OF_BFD: Mapping[str, Check] = {"vni": vni, "min_tx": interval, "min_rx": interval, "detect_mult": detect_mult}
+_OF_SEGMENT: Mapping[str, Check] = {
+    "name": segment_name,
+    "vni": vni,
+    "ageing": ageing,
+    "maxaddress": maxaddress,
+    "max_moves": max_moves,
+    "storm_control": storm_control,
+    "storm_control_total": storm_control,
+    "group": group_address,
+}
+_OF_PORT: Mapping[str, Check] = {"device": device_name, "storm_control": storm_control_of_port}
+_OF_ENTRY: Mapping[str, Check] = {"mac": mac_address, "remote": vtep_address}
+
+
+def _checked(table: str, row: object, checks: Mapping[str, Check], number: int | None = None) -> Iterator[Problem]:
+    """Yield what is wrong with the fields of a row that are set."""
+    for name, check in checks.items():
+        value = getattr(row, name)
+        if value is not None and (what := check(value)):
+            yield f"{table}.{name}" if number is None else f"{table}[{number}].{name}", f"{quoted(value)} {what}"
 
 
 # --- values beside one another --------------------------------------------------------------------------------------

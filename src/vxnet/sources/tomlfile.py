@@ -14,6 +14,7 @@ import difflib
 import json
 import re
 import tomllib
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -213,7 +214,7 @@ def address(kind: type, value: object) -> IPAddress:
     if not isinstance(value, str):
         raise ValueError(f"{quoted(value)} is not {what} in quotes")  # noqa: TRY004  (msgspec's contract)
     try:
-        found = ip_address(value)
+        found = _parsed(value)
     except ValueError:
         cure = f"is not {what}; names are not looked up"
         if "/" in value:
@@ -224,3 +225,9 @@ def address(kind: type, value: object) -> IPAddress:
     if not isinstance(found, kind):
         raise ValueError(f"{quoted(value)} is not {what}")  # noqa: TRY004  (msgspec's contract)
     return found
+
+
+@lru_cache(maxsize=4096)
+def _parsed(value: str) -> IPv4Address | IPv6Address:
+    """Return the address in a string: the same hosts stand in many segments."""
+    return ip_address(value)

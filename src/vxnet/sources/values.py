@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,7 @@ _NOT_A_GROUP: Mapping[IPv4Network | IPv6Network, str] = {
 }
 
 
+@lru_cache(maxsize=4096)  # hosts are many fewer than the segments they are in
 def vtep_address(value: IPAddress) -> str | None:
     """Accept what one host in the underlay may have. 240.0.0.0/4 may be one: Linux and some clouds use it."""
     return _in(_NOT_A_HOST, value)

@@ -27,7 +27,6 @@ from vxnet.datapath.layout import (
     DOMAIN_TAGS,
     FDB_STATIC,
     MEMBER_INTERNAL,
-    MEMBER_KNOWN,
     MEMBER_PEER,
     MEMBER_SECURED,
     Domain,
@@ -252,7 +251,7 @@ class _Look:
             max_moves=domain.max_moves,
             inner_vlan=bool(domain.flags & DOMAIN_TAGS),
             **header_of(member or Member()),
-            senders=self._senders.of(tunnel) if tunnel and member and member.flags & MEMBER_KNOWN else None,
+            senders=self._senders.of(member.senders) if member else None,
         )
         fault = self._flood_fault(slot, domain, places)
         if not member or not all(map(self._maps.arrivals.get, arrivals(value, domain.vni))):
@@ -275,7 +274,8 @@ class _Look:
         if value is None or slot is None:
             return None
         taken = vnis(value.overlay) if value.overlay in self._present.by_index else frozenset()
-        there, fault = bfd.read(self._maps, self._slots.members[slot].vni, self._senders.of(slot), value, taken)
+        member = self._slots.members[slot]
+        there, fault = bfd.read(self._maps, member.vni, self._senders.of(member.senders) or (), value, taken)
         if fault := self._moved(value) or fault:
             self._faults[there] = fault
             return None

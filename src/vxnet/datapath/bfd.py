@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import segments, vxlandev
-from vxnet.datapath.layout import MEMBER_BFD, MEMBER_DF, MEMBER_KNOWN, Member, State
+from vxnet.datapath.layout import MEMBER_BFD, MEMBER_DF, Member, State
 from vxnet.datapath.vxlandev import FilterEntry
 from vxnet.model import Bfd
 
@@ -39,19 +39,20 @@ def add(parts: Parts, bfd: Bfd) -> None:
     state = maps.state.get(_ZERO) or State()
     state.bfd_min_tx, state.bfd_min_rx, state.bfd_detect_mult = bfd.min_tx, bfd.min_rx, bfd.detect_mult
     maps.state.put(_ZERO, state)
-    parts.senders.put({slot: [f"{remote}/{remote.max_prefixlen}" for remote in bfd.remotes]})
     member = Member(
         kind=MEMBER_BFD,
-        flags=MEMBER_KNOWN | MEMBER_DF,
+        flags=MEMBER_DF,
         vni=bfd.vni,
         vni_out=bfd.vni,
         dstport=value.dstport,
+        senders=parts.senders.number(f"{remote}/{remote.max_prefixlen}" for remote in bfd.remotes),
         ttl=_TTL,
         tos=_CS6,
         local=value.local,
         name=_NAME.encode(),
     )
     parts.slots.put_members({slot: member})
+    parts.senders.keep(parts.slots.lists)
     for key in segments.arrivals(value, bfd.vni):
         maps.arrivals.put(key, c_uint32(slot))
     entry = FilterEntry(bfd.vni, None)
@@ -71,7 +72,7 @@ def remove(parts: Parts) -> None:
     for key in segments.arrivals(value, vni):
         parts.maps.arrivals.remove(key)
     parts.slots.free_member(slot)
-    parts.senders.forget(slot)
+    parts.senders.keep(parts.slots.lists)
 
 
 def read(

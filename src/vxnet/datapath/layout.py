@@ -23,11 +23,11 @@ OWNER_LEN = 128
 
 VLANS = 4096
 
-DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU, DOMAIN_TAGS, DOMAIN_ALIVE = 1, 2, 4, 8, 1024
+DOMAIN_LEARNING, DOMAIN_BRIDGE, DOMAIN_BPDU, DOMAIN_TAGS, DOMAIN_ALIVE = 1, 2, 4, 8, 16
 MEMBER_FREE, MEMBER_PORT, MEMBER_TUNNEL, MEMBER_BFD = 0, 1, 2, 3
 MEMBER_PEER, MEMBER_INTERNAL, MEMBER_DF, MEMBER_CSUM = 1, 2, 4, 8
 MEMBER_TTL_INHERIT, MEMBER_TOS_INHERIT, MEMBER_SOME_VLANS, MEMBER_SECURED = 16, 32, 64, 128
-MEMBER_KNOWN, MEMBER_LOOP = 256, 512
+MEMBER_LOOP = 256
 VLAN_TRUNK, VLAN_ACCESS, VLAN_NATIVE_TAGGED, VLAN_NATIVE_UNTAGGED = 0, 1, 2, 3
 ANY_VNI = 1 << 24
 LISTENING = ANY_VNI + 1
@@ -35,6 +35,7 @@ FDB_STATIC = 1
 PREFIX_MAC, PREFIX_ADDRESS = 80, 96
 SOURCE_MAC, SOURCE_ANY = 1, 2
 PREFIX_SENDER = 64
+SENDERS_ANYBODY, SENDERS_NOBODY = 0, 0xFFFFFFFF
 DUPLICATE_TIME = 180 * 10**9
 """Nanoseconds: RFC 7432, section 15.1."""
 HEARD_LEN = 128
@@ -162,6 +163,7 @@ class Member(ctypes.Structure):
     ttl: int
     tos: int
     storm_control: int
+    senders: int
     local: Address
     remote: Address
     group: Address
@@ -179,6 +181,7 @@ class Member(ctypes.Structure):
         ("ttl", c_uint32),
         ("tos", c_uint32),
         ("storm_control", c_uint32),
+        ("senders", c_uint32),
         ("local", Address),
         ("remote", Address),
         ("group", Address),
@@ -266,10 +269,10 @@ class SenderKey(ctypes.Structure):
     """A key of `senders`, a trie: ``prefix`` is how many bits of the other fields count."""
 
     prefix: int
-    member: int
+    list: int
     family: int
     address: Address
-    _fields_ = (("prefix", c_uint32), ("member", c_uint32), ("family", c_uint32), ("address", Address))
+    _fields_ = (("prefix", c_uint32), ("list", c_uint32), ("family", c_uint32), ("address", Address))
 
 
 class NeighbourKey(ctypes.Structure):
@@ -411,7 +414,7 @@ SHARED = (
     Drops,
 )
 
-MEANING = 1
+MEANING = 2
 """Counted up when a value comes to mean something else, or when a field that is new may not begin as zero.
 
 Maps of another layout are taken over field by field (handover.py), but not those of another meaning.

@@ -26,7 +26,6 @@ from vxnet.datapath.layout import (
     DOMAIN_BRIDGE,
     LISTENING,
     MEMBER_INTERNAL,
-    MEMBER_KNOWN,
     MEMBER_PORT,
     MEMBER_SECURED,
     MEMBER_SOME_VLANS,
@@ -92,8 +91,7 @@ def _allowed(parts: Parts) -> None:
     members = parts.slots.members.items()
     for slot in parts.sources.members - {slot for slot, member in members if member.flags & MEMBER_SECURED}:
         parts.sources.forget(slot)
-    for slot in parts.senders.members - {slot for slot, member in members if member.flags & MEMBER_KNOWN}:
-        parts.senders.forget(slot)
+    parts.senders.keep(parts.slots.lists)
 
 
 def _arrivals(parts: Parts) -> None:

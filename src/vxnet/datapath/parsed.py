@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from vxnet.datapath.layout import Domain, FloodKey, Member, SenderKey
-from vxnet.datapath.senders import Admitted
+from vxnet.datapath.layout import Domain, FloodKey, Member
+from vxnet.datapath.senders import Lists
 from vxnet.datapath.slots import Occupied
 from vxnet.datapath.watched import Watched
 
@@ -27,7 +27,7 @@ class Parsed:
 
     def __init__(self) -> None:
         self.slots = Occupied()
-        self.senders = Admitted()
+        self.senders = Lists()
         self._watched = {name: Watched() for name in _MAPS}
 
     def follow(self, maps: Maps) -> set[int]:
@@ -35,18 +35,16 @@ class Parsed:
         found = {name: watched.look(getattr(maps, name)) for name, watched in self._watched.items()}
         members = {_number(key) for key in found["members"].keys}
         concerned = members | {_number(value) for value in found["arrivals"].values}
-        concerned |= {SenderKey.from_buffer_copy(key).member for key in found["senders"].keys}
         domains = {_number(key) for key in found["domains"].keys}
         domains |= {FloodKey.from_buffer_copy(key).domain for key in found["flood"].keys}
+        lists = {self.senders.drop(key) for key, _ in found["senders"].gone}
+        lists |= {self.senders.take(key) for key, _ in found["senders"].come}
         domains |= self._domains_of(concerned)
         for key, value in found["domains"].come:
             self.slots.take_domain(_number(key), Domain.from_buffer_copy(value) if any(value) else None)
         for key, value in found["members"].come:
             self.slots.take_member(_number(key), Member.from_buffer_copy(value) if any(value) else None)
-        for key, _ in found["senders"].gone:
-            self.senders.drop(key)
-        for key, _ in found["senders"].come:
-            self.senders.admit(key)
+        concerned |= {member for number in lists for member in self.slots.with_list(number)}
         return domains | self._domains_of(concerned)
 
     def _domains_of(self, members: Iterable[int]) -> set[int]:

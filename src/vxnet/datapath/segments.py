@@ -3,7 +3,7 @@
 
 What a frame meets last is written first, so that no program ever follows a reference to nothing:
 
-    domains, senders, tunnels -> flood lists -> arrivals -> VNI filter (the kernel joins groups) -> routes to groups
+    domains, lists of senders, tunnels -> flood -> arrivals -> VNI filter (the kernel joins groups) -> routes to groups
 
 Removing goes the other way round.
 """
@@ -19,7 +19,6 @@ from vxnet.datapath.layout import (
     DOMAIN_LEARNING,
     DOMAIN_TAGS,
     LISTENING,
-    MEMBER_KNOWN,
     MEMBER_TUNNEL,
     Address,
     ArrivalKey,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
     from vxnet.datapath.layout import VtepValue
     from vxnet.datapath.parts import Parts
+    from vxnet.datapath.senders import Senders
     from vxnet.model import IPAddress, Segment
 
 
@@ -57,11 +57,8 @@ def add(parts: Parts, segments: Sequence[Segment]) -> None:
     maps, slots, value = parts.maps, parts.slots, parts.vtep
     made = list(_placed(parts, segments))
     slots.put_domains({each.domain: _domain(parts, each) for each in made})
-    parts.senders.put({each.tunnel: each.segment.senders for each in made if each.segment.senders is not None})
-    slots.put_members({each.tunnel: _tunnel(value, each) for each in made})
-    for each in made:
-        if each.segment.senders is None:
-            parts.senders.forget(each.tunnel)
+    slots.put_members({each.tunnel: _tunnel(value, each, parts.senders) for each in made})
+    parts.senders.keep(slots.lists)
     flooding.rewrite_all(maps, slots, {each.domain: _remotes(each) for each in made})
     maps.arrivals.put_all((key, c_uint32(each.tunnel)) for each in made for key in _arrivals(value, each.segment))
     _filter(value, made)
@@ -110,15 +107,15 @@ def _domain(parts: Parts, made: _Made) -> Domain:
     )
 
 
-def _tunnel(value: VtepValue, made: _Made) -> Member:
+def _tunnel(value: VtepValue, made: _Made, senders: Senders) -> Member:
     segment = made.segment
     member = Member(
         kind=MEMBER_TUNNEL,
         domain=made.domain,
-        flags=0 if segment.senders is None else MEMBER_KNOWN,
         vni=segment.vni,
         vni_out=segment.vni,
         dstport=value.dstport,
+        senders=senders.number(segment.senders),
         local=value.local,
         group=Address.of(segment.group),
         name=segment.name.encode(),
@@ -222,6 +219,6 @@ def remove(parts: Parts, segments: Sequence[Segment]) -> None:
             if group := slots.members[tunnel].group.ip():
                 _leave(parts, domain.vni, group, leaving)
             slots.free_member(tunnel)
-            parts.senders.forget(tunnel)
         flooding.clear(maps, slot, domain)
         slots.free_domain(slot)
+    parts.senders.keep(slots.lists)

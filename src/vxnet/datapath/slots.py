@@ -13,11 +13,20 @@ from ctypes import c_uint32
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from vxnet.datapath.layout import DOMAIN_BRIDGE, MEMBER_BFD, MEMBER_PORT, MEMBER_TUNNEL, Domain, Member, State
+from vxnet.datapath.layout import (
+    DOMAIN_BRIDGE,
+    MEMBER_BFD,
+    MEMBER_PORT,
+    MEMBER_TUNNEL,
+    SENDERS_ANYBODY,
+    Domain,
+    Member,
+    State,
+)
 from vxnet.errors import MapFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, KeysView, Mapping
     from collections.abc import Set as AbstractSet
 
     from vxnet.datapath.maps import Maps
@@ -39,6 +48,7 @@ class Occupied:
         self.members: dict[int, Member] = {}
         self._by_name: dict[str, int] = {}
         self._bridges: set[int] = set()
+        self._with_list: dict[int, set[int]] = {}
         self._members_of: dict[Kind, dict[int, set[int]]] = {kind: {} for kind in _KINDS}
         self._named: dict[Kind, dict[str, int]] = {kind: {} for kind in _KINDS}
 
@@ -57,16 +67,17 @@ class Occupied:
     def take_member(self, slot: int, member: Member | None) -> None:
         """Let a slot be this member's from now on; None: nobody's."""
         if old := self.members.pop(slot, None):
-            of, named = self._members_of[old.kind], self._named[old.kind]
-            of[old.domain].discard(slot)
-            if not of[old.domain]:
-                del of[old.domain]
+            named = self._named[old.kind]
+            _discard(self._members_of[old.kind], old.domain, slot)
             if named.get(name := old.name.decode()) == slot:
                 del named[name]
+            _discard(self._with_list, old.senders, slot)
         if member:
             self.members[slot] = member
             self._members_of[member.kind].setdefault(member.domain, set()).add(slot)
             self._named[member.kind][member.name.decode()] = slot
+            if member.senders != SENDERS_ANYBODY:
+                self._with_list.setdefault(member.senders, set()).add(slot)
 
     def domain_of(self, name: str) -> int | None:
         """Return the domain of a segment or a bridge by its name."""
@@ -96,6 +107,15 @@ class Occupied:
     def tunnels_of(self, domain: int) -> list[int]:
         """Return the tunnels of a domain, in the order of their slots."""
         return sorted(self._members_of[MEMBER_TUNNEL].get(domain, ()))
+
+    @property
+    def lists(self) -> KeysView[int]:
+        """The lists of senders that members have."""
+        return self._with_list.keys()
+
+    def with_list(self, number: int) -> Iterable[int]:
+        """Return the members that have a list of senders."""
+        return self._with_list.get(number, ())
 
     @property
     def bridges(self) -> list[int]:
@@ -182,3 +202,11 @@ class Slots(Occupied):
         if high > getattr(state, f"{which}_high"):
             setattr(state, f"{which}_high", min(limit, high + _AHEAD))
             self._maps.state.put(c_uint32(0), state)
+
+
+def _discard(of: dict[int, set[int]], key: int, slot: int) -> None:
+    """Take a slot out of one of the sets, and the set away if it is empty then."""
+    if slots := of.get(key):
+        slots.discard(slot)
+        if not slots:
+            del of[key]

@@ -60,7 +60,7 @@ struct vtep {
 #define DOMAIN_BRIDGE 2		/* a bridge; else a segment */
 #define DOMAIN_BPDU 4		/* a bridge that forwards what is for the link alone */
 #define DOMAIN_TAGS 8		/* a segment whose frames may have tags (RFC 7348, section 6.1) */
-#define DOMAIN_ALIVE 1024	/* a segment whose remotes are left out of its flood list while they are dead: by the daemon */
+#define DOMAIN_ALIVE 16	/* a segment whose remotes are left out of its flood list while they are dead: by the daemon */
 #define DOMAIN_VLANS (DOMAIN_BRIDGE | DOMAIN_TAGS)	/* VLANs inside: see vlan.h */
 
 struct domain {
@@ -100,8 +100,7 @@ enum member_kind {
 #define MEMBER_TOS_INHERIT 32
 #define MEMBER_SOME_VLANS 64	/* a trunk that has not all VLANs: which, says the map `trunks` */
 #define MEMBER_SECURED 128	/* a port that only what the map `sources` names may leave (secure.h) */
-#define MEMBER_KNOWN 256	/* a segment's tunnel that takes packets only from whom the map `senders` names */
-#define MEMBER_LOOP 512		/* a port that is cut off, as it is in a loop (loop.h) */
+#define MEMBER_LOOP 256		/* a port that is cut off, as it is in a loop (loop.h) */
 #define MEMBER_SLOW (MEMBER_CSUM | MEMBER_TTL_INHERIT | MEMBER_TOS_INHERIT)
 
 /* Which VLANs of a bridge a member is in. */
@@ -120,6 +119,7 @@ struct member {
 	__u32 ttl;
 	__u32 tos;
 	__u32 storm_control;	/* of a port, in the place of its domain's; 0: its domain's */
+	__u32 senders;		/* of a tunnel: who may send to it, a list of the map `senders`; SENDERS_... */
 	struct address local;	/* zero: any */
 	struct address remote;	/* zero: any, or those of a flood list */
 	struct address group;	/* zero: none */
@@ -157,12 +157,14 @@ struct source_key {
 	struct address address;
 };
 
-/* Who may send to a tunnel. */
+/* Who may send to the tunnels that have this list: many segments have the same. */
 #define PREFIX_SENDER 64	/* bits of a key up to its address */
+#define SENDERS_ANYBODY 0
+#define SENDERS_NOBODY 4294967295
 
 struct sender_key {
 	__u32 prefix;
-	__u32 member;
+	__u32 list;
 	__u32 family;		/* 4 or 6: ::/0 says nothing of IPv4 in its mapped form */
 	struct address address;
 };

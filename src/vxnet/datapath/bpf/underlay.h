@@ -196,12 +196,13 @@ static __noinline __u32 arrival(const struct arrival_key *packet)
 /* May this address send to the tunnel? */
 static __noinline int may_send(__u32 tunnel, const struct address *from)
 {
-	struct sender_key key = { .prefix = PREFIX_SENDER + 128, .member = tunnel };
+	struct sender_key key = { .prefix = PREFIX_SENDER + 128 };
 	struct member *m = bpf_map_lookup_elem(&members, &tunnel);
 
 	if (!from || !m)
 		return 0;
-	if (!(m->flags & MEMBER_KNOWN))
+	key.list = m->senders;	/* once: it may be another one in a moment */
+	if (key.list == SENDERS_ANYBODY)
 		return 1;
 	key.family = is_ipv6(from) ? 6 : 4;
 	key.address = *from;

@@ -39,7 +39,7 @@ MOST_LEARNED: Final = 1 << 20
 """Elements beyond which the FDB does not grow for what others teach. For static entries it does."""
 
 _ALIKE: Final = {"domains": ("domains", "moves"), "members": ("members", "traffic")}
-"""Maps that are asked by the same slot."""
+"""The arrays, by which others are as long: they are asked by the same slot."""
 
 _COUNTERS: Final = "traffic"
 
@@ -52,22 +52,27 @@ def needed(slots: Slots | None, changes: Iterable[Change]) -> dict[str, int]:
     kinds = Counter(map(type, coming))
     domains = kinds[Segment] + kinds[Bridge] + (len(slots.domains) if slots else 0)
     members = kinds[Segment] + kinds[Tunnel] + kinds[Port] + kinds[Bfd] + (len(slots.members) if slots else 0)
-    listed = sum(domain.flood_count for domain in slots.domains.values()) if slots else 0
-    flood = listed + members + sum(len(value.remotes) for value in coming if isinstance(value, Segment))
-    # Slot 0 is nobody's; a segment has up to two arrivals, and a flood list is written beside the one in force.
+    lists = [domain.flood_count for domain in slots.domains.values()] if slots else []
+    lists += (max(len(value.remotes), 1) for value in coming if isinstance(value, Segment))
+    places = sum(lists) + kinds[Tunnel] + kinds[Port]
+    # Slot 0 is nobody's; a segment has up to two arrivals, and a flood list is written beside the one in force: those
+    # of segments that change are counted twice here, and of a port's segment it may be the longest.
     return {
         "domains": domains + 1,
         "members": members + 1,
         "ports": kinds[Port],
         "arrivals": 2 * members,
-        "flood": 2 * flood,
+        "flood": places + max(lists, default=0),
         "fdb": 2 * kinds[FdbEntry],
         "neighbours": 2 * kinds[Neighbour],
     }
 
 
 def sizes(wanted: Mapping[str, int], have: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Return the maps that are too small for what is wanted, and how many elements they are to hold: a power of two.
+    """Return the maps that are too small for what is wanted, and how many elements they are to hold.
+
+    An array, all of which is paid for, gets an eighth more than that at most, but at least half as much again as it
+    has: each time takes all devices. A hash table gets the next power of two.
 
     KernelError if one would be larger than any can be.
     """
@@ -78,8 +83,16 @@ def sizes(wanted: Mapping[str, int], have: Mapping[str, int] | None = None) -> d
             message = f"eBPF map {name} holds {MOST} elements at most; {elements} are asked for"
             raise KernelError(message)
         if elements > have.get(name, 0):
-            larger |= dict.fromkeys(_ALIKE.get(name, (name,)), 1 << (elements - 1).bit_length())
+            larger |= dict.fromkeys(_ALIKE.get(name, (name,)), _size(name, elements, have.get(name, 0)))
     return larger
+
+
+def _size(name: str, elements: int, have: int) -> int:
+    if name not in _ALIKE:
+        return 1 << (elements - 1).bit_length()
+    elements = min(max(elements, have + have // 2), MOST)
+    step = 1 << max((elements - 1).bit_length() - 4, 0)
+    return -(-elements // step) * step
 
 
 def make_for_learned(parts: Parts, there: Mapping[str, int]) -> None:

@@ -16,7 +16,7 @@ from bench.bpf import BUILD
 from bench.markdown import filled, markdown, measured_on, shown
 from bench.scale.chart import draw
 from bench.scale.fdb import EACH, fdb
-from bench.scale.pairs import pairs
+from bench.scale.pairs import WAYS, pairs
 from bench.scale.remotes import remotes
 from bench.scale.results import Report
 from bench.scale.segments import segments
@@ -75,7 +75,7 @@ def _measured(
     for count in _numbers(segment_counts, "--segments"):
         yield "networks", segments(count)
     for count in _numbers(pair_counts, "--pairs"):
-        yield "networks", pairs(count)
+        yield from (("networks", pairs(count, way)) for way in WAYS)
     for count in _numbers(fdb_counts, "--fdb"):
         yield "fdb", fdb(count)
     for count in _numbers(remote_counts, "--remotes"):

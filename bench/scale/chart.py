@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
     from bench.scale.results import Networks, Report
 
-NAMES = {"vxnet": "vxnet: segments", "linux": "Linux: bridge and VXLAN device for each"}
-COLOURS = {"vxnet": OUR_COLOUR, "linux": THEIR_COLOUR}
+NAMES = {
+    "vxnet": "vxnet: segments",
+    "linux": "Linux: bridge and VXLAN device for each",
+    "linux-script": "the same, `ip` run for each step",
+}
+COLOURS = {"vxnet": OUR_COLOUR, "linux": THEIR_COLOUR, "linux-script": INK}
 
 
 class Panel(NamedTuple):

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same by Linux alone: a bridge and a VXLAN device for each segment, made by one `ip -batch`."""
+"""The same by Linux alone: a bridge and a VXLAN device for each segment, made by one `ip -batch` or as scripts do it.
+
+linux           link add vx1 ...                 one process that is told all
+linux-script    ip link add vx1 ...              a process for each step
+"""
 
 from __future__ import annotations
 
@@ -23,18 +27,19 @@ FIRST_VNI = 10_000
 PATIENCE = 600.0
 
 
-def pairs(count: int) -> Networks:
-    """Measure a host with so many."""
+def pairs(count: int, way: str = "linux") -> Networks:
+    """Measure a host with so many, made in one of the `WAYS`."""
+    carry_out = WAYS[way]
     with made("pairs") as bed, kernel_vxlan.running(bed), made("alone") as alone, kernel_vxlan.running(alone):
         bed.settle()
         alone.settle()
         before = kernel_memory()
-        took = _batch(bed, "\n".join(_made(bed, count)))
+        took = carry_out(bed, list(_made(bed, count)))
         kernel = kernel_memory() - before
         flows = [(packets.take(bed, SECONDS), packets.take(alone, SECONDS)) for _ in range(ROUNDS)]
-        changed = _batch(bed, f"link set vx{max(count - 1, 1)} type vxlan ageing 60") if count > 1 else 0.0
+        changed = carry_out(bed, [f"link set vx{max(count - 1, 1)} type vxlan ageing 60"])
     return Networks(
-        way="linux",
+        way=way,
         count=count,
         made=took,
         told=None,
@@ -56,7 +61,18 @@ def _made(bed: Bed, count: int) -> Iterator[str]:
         yield f"link set sw{number} up"
 
 
-def _batch(bed: Bed, commands: str) -> float:
+def _batch(bed: Bed, commands: list[str]) -> float:
+    return _run(bed, ["ip", "-batch", "-"], commands)
+
+
+def _script(bed: Bed, commands: list[str]) -> float:
+    return _run(bed, ["sh", "-e"], [f"ip {command}" for command in commands])
+
+
+def _run(bed: Bed, program: list[str], lines: list[str]) -> float:
     began = time.monotonic()
-    bed.h1.run("ip", "-batch", "-", input=f"{commands}\n", timeout=PATIENCE)
+    bed.h1.run(*program, input="\n".join((*lines, "")), timeout=PATIENCE)
     return time.monotonic() - began
+
+
+WAYS = {"linux": _batch, "linux-script": _script}

@@ -18,7 +18,7 @@ from vxnet.model import FdbEntry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vxnet.datapath.report import FdbRow
+    from vxnet.datapath.entries import FdbRow
 
 FLOOD = 50_000
 SHARE = 64

@@ -20,7 +20,7 @@ from vxnet.model import DOWN, FdbEntry, Port, Segment
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vxnet.datapath.report import FdbRow
+    from vxnet.datapath.entries import FdbRow
     from vxnet.model import HostState, IPAddress
 
 MAC = "02:00:00:00:00:99"

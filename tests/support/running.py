@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from vxnet.datapath.entries import FdbRow
     from vxnet.datapath.layout import Member
     from vxnet.datapath.maps import Maps
-    from vxnet.datapath.report import FdbRow, Overview
+    from vxnet.datapath.report import Overview
     from vxnet.lab import Node
     from vxnet.model import IPAddress
     from vxnet.plan import Actual, Change

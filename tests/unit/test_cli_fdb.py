@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from vxnet.cli.fdb import line, record
-from vxnet.datapath.report import FdbRow
+from vxnet.datapath.entries import FdbRow
 
 MAC = "02:00:00:00:00:02"
 AT_PORT = FdbRow("blue", 5001, MAC, "learned", port="tap-a", age=3.9)

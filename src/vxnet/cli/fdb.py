@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vxnet.cli.options import RUN_DIR, Json, OneSegment, RunDir
 from vxnet.cli.output import print_json, print_lines
 from vxnet.datapath import report
-from vxnet.datapath.report import FdbRow
+from vxnet.datapath.entries import FdbRow
 
 if TYPE_CHECKING:
     from vxnet.model import IPAddress

@@ -3,42 +3,36 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from vxnet.datapath import duplicates
 from vxnet.datapath.actual import read
 from vxnet.datapath.devices import devices
 from vxnet.datapath.dropped import dropped
+from vxnet.datapath.entries import rows
 from vxnet.datapath.flooding import NOBODY, through_tunnels
 from vxnet.datapath.kernel import find
 from vxnet.datapath.layout import (
     DOMAIN_BPDU,
     DOMAIN_BRIDGE,
     DOMAIN_LEARNING,
-    DOMAIN_TAGS,
-    FDB_STATIC,
     MEMBER_LOOP,
-    MEMBER_TUNNEL,
 )
 from vxnet.datapath.slots import Slots
-from vxnet.datapath.sweep import expired
 from vxnet.datapath.tunnelmember import tunnel_of
 from vxnet.datapath.vlans import vlans_of
 from vxnet.errors import HostError
 from vxnet.model import ALL_VLANS, IPAddress, Tunnel, Vlans
-from vxnet.packet.mac import format_mac
 from vxnet.plan import kind_of, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from vxnet.datapath.layout import Domain, Member
+    from vxnet.datapath.entries import FdbRow
     from vxnet.datapath.maps import Maps
 
 
@@ -55,27 +49,6 @@ class Traffic(msgspec.Struct, frozen=True):
     tx_bytes: int = 0
     unlearned: int = 0
     suppressed: int = 0
-
-
-class FdbRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry; ``age`` in seconds since it was last seen, None for a static one.
-
-    ``duplicate``: the MAC was seen elsewhere as well, too often, and stays where it is.
-
-    In a bridge (``segment`` is its name then) it has a ``vlan``, a remote is behind a ``tunnel``, and what is at a port
-    has no ``vni``.
-    """
-
-    segment: str
-    vni: int | None
-    mac: str
-    state: Literal["static", "learned"]
-    port: str | None = None
-    remote: IPAddress | None = None
-    age: float | None = None
-    vlan: int | None = None
-    tunnel: str | None = None
-    duplicate: bool = False
 
 
 class PortRow(msgspec.Struct, frozen=True):
@@ -172,9 +145,9 @@ def overview(run_dir: Path) -> Overview:
 
 def _overview(run_dir: Path, maps: Maps) -> Overview:
     slots = Slots(maps)
-    rows: dict[str, list[FdbRow]] = {}
-    for row in _rows(maps, slots):
-        rows.setdefault(row.segment, []).append(row)
+    entries: dict[str, list[FdbRow]] = {}
+    for row in rows(maps, slots):
+        entries.setdefault(row.segment, []).append(row)
     vtep = next((value for _, value in maps.vteps.items() if value.local.ip()), None)
     underlay = devices().by_index.get(vtep.underlay) if vtep else None
     bridged = {slot: bool(domain.flags & DOMAIN_BRIDGE) for slot, domain in sorted(slots.domains.items())}
@@ -184,8 +157,8 @@ def _overview(run_dir: Path, maps: Maps) -> Overview:
         dstport=vtep.dstport if vtep else None,
         underlay=underlay.name if underlay else "",
         mtu=vtep.mtu if vtep else None,
-        segments=tuple(_segment(maps, slots, slot, rows) for slot, is_bridge in bridged.items() if not is_bridge),
-        bridges=tuple(_bridge(maps, slots, slot, rows) for slot, is_bridge in bridged.items() if is_bridge),
+        segments=tuple(_segment(maps, slots, slot, entries) for slot, is_bridge in bridged.items() if not is_bridge),
+        bridges=tuple(_bridge(maps, slots, slot, entries) for slot, is_bridge in bridged.items() if is_bridge),
         drops={reason.name: frames for reason, frames in dropped(maps).items()},
         faults=tuple(Fault(kind_of(v), name_of(v), why) for v, why in read(run_dir).faults.items()),
     )
@@ -209,7 +182,7 @@ def _fdb(maps: Maps, segment: str | None) -> tuple[FdbRow, ...]:
         have = ", ".join(sorted(d.name.decode() for d in slots.domains.values())) or "none"
         message = f"segment {segment} does not exist on this host; it has: {have}"
         raise HostError(message)
-    return tuple(row for row in _rows(maps, slots) if segment in {None, row.segment})
+    return tuple(rows(maps, slots, segment))
 
 
 @contextmanager
@@ -222,43 +195,10 @@ def _found(run_dir: Path) -> Iterator[Maps]:
         yield maps
 
 
-def _rows(maps: Maps, slots: Slots) -> list[FdbRow]:
-    now = time.monotonic_ns()
-    rows, doubled = [], duplicates.keys(maps, now)
-    for key, value in maps.fdb.items():
-        domain, member = slots.domains.get(key.domain), slots.members.get(value.place.member)
-        if domain is None or member is None or member.domain != key.domain or expired(value, domain, now):
-            continue
-        static = bool(value.flags & FDB_STATIC)
-        remote = value.place.remote.ip()
-        rows.append(
-            FdbRow(
-                segment=domain.name.decode(),
-                vni=_vni(domain, member),
-                vlan=key.vlan if domain.flags & (DOMAIN_BRIDGE | DOMAIN_TAGS) else None,
-                mac=format_mac(bytes(key.mac)),
-                state="static" if static else "learned",
-                port=None if remote else member.name.decode(),
-                remote=remote,
-                tunnel=member.name.decode() if remote and domain.flags & DOMAIN_BRIDGE else None,
-                age=None if static else round(max(0, now - value.last_seen) / 1e9, 3),
-                duplicate=not static and bytes(key) in doubled,
-            )
-        )
-    return sorted(rows, key=lambda row: (row.segment, row.mac))
-
-
-def _vni(domain: Domain, member: Member) -> int | None:
-    """Return the VNI of a segment, or of the tunnel of a bridge that a MAC is behind."""
-    if not domain.flags & DOMAIN_BRIDGE:
-        return domain.vni
-    return member.vni_out if member.kind == MEMBER_TUNNEL else None
-
-
-def _bridge(maps: Maps, slots: Slots, slot: int, rows: Mapping[str, list[FdbRow]]) -> BridgeRow:
+def _bridge(maps: Maps, slots: Slots, slot: int, entries: Mapping[str, list[FdbRow]]) -> BridgeRow:
     domain = slots.domains[slot]
     name = domain.name.decode()
-    mine = rows.get(name, [])
+    mine = entries.get(name, [])
     behind = Counter(row.tunnel for row in mine)
     return BridgeRow(
         name=name,
@@ -277,8 +217,8 @@ def _bridge(maps: Maps, slots: Slots, slot: int, rows: Mapping[str, list[FdbRow]
     )
 
 
-def _ports(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> tuple[PortRow, ...]:
-    at_port = Counter(row.port for row in rows)
+def _ports(maps: Maps, slots: Slots, slot: int, entries: Iterable[FdbRow]) -> tuple[PortRow, ...]:
+    at_port = Counter(row.port for row in entries)
     segment = slots.domains[slot].name.decode()
     return tuple(
         PortRow(
@@ -294,12 +234,12 @@ def _ports(maps: Maps, slots: Slots, slot: int, rows: Iterable[FdbRow]) -> tuple
     )
 
 
-def _segment(maps: Maps, slots: Slots, slot: int, rows: Mapping[str, list[FdbRow]]) -> SegmentRow:
+def _segment(maps: Maps, slots: Slots, slot: int, entries: Mapping[str, list[FdbRow]]) -> SegmentRow:
     domain = slots.domains[slot]
     name = domain.name.decode()
     tunnel = slots.tunnel(name) or 0
     group = slots.members[tunnel].group.ip() if tunnel else None
-    mine = rows.get(name, [])
+    mine = entries.get(name, [])
     behind: dict[IPAddress, list[FdbRow]] = {}
     for row in mine:
         if row.remote:

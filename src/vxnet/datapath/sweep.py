@@ -15,7 +15,6 @@ from vxnet.datapath import duplicates
 from vxnet.datapath.layout import FDB_STATIC, FdbKey, FdbValue, Place, fields_of
 
 if TYPE_CHECKING:
-    from vxnet.datapath.layout import Domain
     from vxnet.datapath.maps import Maps
     from vxnet.datapath.slots import Slots
 
@@ -83,8 +82,3 @@ def _domain_of(place: Place, slots: Slots) -> int:
         return 0
     is_another = any(member.remote.raw) and bytes(member.remote) != bytes(place.remote)
     return 0 if is_another else member.domain
-
-
-def expired(value: FdbValue, domain: Domain, now: int) -> bool:
-    """Tell whether a learned entry has reached its segment's ageing."""
-    return not value.flags & FDB_STATIC and domain.ageing > 0 and now - value.last_seen >= domain.ageing

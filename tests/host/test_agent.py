@@ -100,6 +100,26 @@ def test_machines_of_a_network_talk(cluster: Cluster, two: Two) -> None:
     wait_until(lambda: third["mac_address"] not in cluster.h2.fdb(), timeout=20, what="the port to go everywhere")
 
 
+def test_broadcasts_are_bound(cluster: Cluster, two: Two) -> None:
+    """An agent that is told so lets through so many a second from a port, and what is not BUM as ever."""
+    limit, sent = 10, 300
+    cluster.h1.kill()
+    cluster.h1.start("--storm-control", str(limit), "--storm-control-total", str(2 * limit))
+    try:
+        (segment,) = cluster.h1.actual().state.segments
+        assert (segment.storm_control, segment.storm_control_total) == (limit, 2 * limit)
+        before = cluster.h1.overview().drops["storm"]
+        began = time.monotonic()
+        two.one.run("ping", "-b", f"-c{sent}", "-i0.002", "-W1", "10.0.0.255", check=False)
+        most = limit * (2 + time.monotonic() - began)
+        assert sent - most <= cluster.h1.overview().drops["storm"] - before < sent
+        assert two.one.pings(two.address)
+    finally:
+        cluster.h1.kill()
+    cluster.h1.start()
+    wait_until(lambda: not cluster.h1.actual().state.segments[0].storm_control, timeout=20, what="the bound to go")
+
+
 def test_networks_do_not_meet(cluster: Cluster, two: Two) -> None:
     """The same addresses in another network are other machines, and neither hears the other's."""
     other = Two(cluster)

@@ -45,9 +45,18 @@ class Agent(Host):
         self.token_file.write_text(f"{token}\n")
         self._log = folder / f"{node.name}.log"
 
-    def launch(self) -> None:
+    def launch(self, *options: str) -> None:
         """Start it and do not wait."""
-        words = ("agent", "--server", self.servers, "--host", self.node.name, "--local", str(self.node.address))
+        words = (
+            "agent",
+            *options,
+            "--server",
+            self.servers,
+            "--host",
+            self.node.name,
+            "--local",
+            str(self.node.address),
+        )
         with self._log.open("a") as log:
             self.node.popen(
                 *CLI,
@@ -57,9 +66,9 @@ class Agent(Host):
                 stderr=log,
             )
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Start it and wait until a server has told it what the host is to be."""
-        self.launch()
+        self.launch(*options)
         wait_until(lambda: self.pid and self.ports() is not None, timeout=20, what="the agent to be told something")
 
     def log(self) -> str:

@@ -19,8 +19,9 @@ from vxnet.cluster.secrets import without_password
 from vxnet.daemon import privileges, rundir
 from vxnet.daemon.agent.service import Service
 from vxnet.datapath.kernel import require_root
+from vxnet.sources.cluster.desired import Storms
 from vxnet.sources.cluster.stream import Servers
-from vxnet.sources.values import vtep_address
+from vxnet.sources.values import STORM_CONTROL_MAX, vtep_address
 
 if TYPE_CHECKING:
     from vxnet.model import IPAddress
@@ -42,6 +43,21 @@ def agent(
         Path | None,
         typer.Option(metavar="F", help="Certificates that servers' are signed by; the system's unless given."),
     ] = None,
+    storm_control: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=STORM_CONTROL_MAX,
+            help="BUM frames a second from one port or remote; 0: any number.",
+        ),
+    ] = 0,
+    storm_control_total: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, max=STORM_CONTROL_MAX, help="The same of all ports and remotes of a segment together."
+        ),
+    ] = 0,
     run_dir: RunDir = RUN_DIR,
 ) -> None:
     """Keep this network namespace as the servers of a cluster say. The kernel forwards without this daemon."""
@@ -55,7 +71,8 @@ def agent(
     rundir.make(run_dir)
     privileges.keep(privileges.NETWORK)
     # Made outside the loop: adopting what is there asks netlink, which must not be inside one.
-    service = Service(Servers(urls, host, token_file, ca_file), host, address, run_dir)
+    storms = Storms(control=storm_control, total=storm_control_total)
+    service = Service(Servers(urls, host, token_file, ca_file), host, address, run_dir, storms)
     asyncio.run(service.run())
 
 

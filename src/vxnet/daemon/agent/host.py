@@ -18,7 +18,7 @@ from vxnet.daemon.switch import Switch
 from vxnet.datapath.actual import Reader, read
 from vxnet.datapath.devices import devices
 from vxnet.model import DOWN, IPAddress
-from vxnet.sources.cluster.desired import ALIAS, desired
+from vxnet.sources.cluster.desired import ALIAS, UNBOUND, desired
 from vxnet.sources.cluster.held import held
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from vxnet.cluster.messages import Held, Segment
     from vxnet.plan import Actual, Change
-    from vxnet.sources.cluster.desired import Wanted
+    from vxnet.sources.cluster.desired import Storms, Wanted
 
 log = logging.getLogger("vxnet-agent")
 
@@ -76,8 +76,9 @@ class Seen(NamedTuple):
 class Host:
     """One host of a cluster. HostError if another version of vxnet has left something in the kernel."""
 
-    def __init__(self, run_dir: Path, local: IPAddress) -> None:
+    def __init__(self, run_dir: Path, local: IPAddress, storms: Storms = UNBOUND) -> None:
         self._run_dir = run_dir
+        self._storms = storms
         self._reader = Reader(run_dir)
         self._local = local
         self._switch = Switch(run_dir)
@@ -117,7 +118,7 @@ class Host:
 
         With ``look`` that is read back first; with neither it is what it was brought to last.
         """
-        wanted = desired(segments, self._local, self._usable(), self._aliases())
+        wanted = desired(segments, self._local, self._usable(), self._aliases(), self._storms)
         actual = seen.actual if seen else None
         _, failures = self._switch.bring(wanted.state, look=look, actual=actual, present=self._present)
         self.outcome = outcome_of(revision, wanted, failures)

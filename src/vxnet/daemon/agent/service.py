@@ -34,7 +34,7 @@ from vxnet.daemon.notify import notify
 from vxnet.daemon.rundir import claim
 from vxnet.daemon.watch import Watch
 from vxnet.errors import ControlError, VxnetError
-from vxnet.sources.cluster.desired import device_name
+from vxnet.sources.cluster.desired import UNBOUND, device_name
 from vxnet.sources.cluster.view import View
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from vxnet.daemon.agent.host import Seen
     from vxnet.daemon.control import Answer, Details, Request
     from vxnet.model import IPAddress
+    from vxnet.sources.cluster.desired import Storms
     from vxnet.sources.cluster.stream import Servers
 
 log = logging.getLogger("vxnet-agent")
@@ -59,14 +60,14 @@ _CALM = 0.5
 class Service:
     """One agent: one host of a cluster, one run directory."""
 
-    def __init__(self, servers: Servers, name: str, local: IPAddress, run_dir: Path) -> None:
+    def __init__(self, servers: Servers, name: str, local: IPAddress, run_dir: Path, storms: Storms = UNBOUND) -> None:
         """Claim the run directory and adopt what is in the kernel. ControlError if another daemon has it."""
         self._run_dir = run_dir
         self._claim = claim(run_dir)
         self._servers = servers
         self._name = name
         self._local = local
-        self._host = Host(run_dir, local)
+        self._host = Host(run_dir, local, storms)
         self._view = View()
         self._watch = Watch()
         self._busy = asyncio.Lock()

@@ -46,20 +46,35 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
 
 
+class Storms(msgspec.Struct, frozen=True, kw_only=True):
+    """BUM frames a second from one port or remote, and from all of a segment together; 0: any number."""
+
+    control: int = 0
+    total: int = 0
+
+
+UNBOUND: Final = Storms()
+"""Any number."""
+
+
 def device_name(port_id: str) -> str:
     """Return what the device of a port is called unless something else says which one it is."""
     return f"tap{port_id[:11]}"
 
 
 def desired(
-    segments: Iterable[messages.Segment], local: IPAddress, devices: Mapping[str, str], aliases: Mapping[str, str]
+    segments: Iterable[messages.Segment],
+    local: IPAddress,
+    devices: Mapping[str, str],
+    aliases: Mapping[str, str],
+    storms: Storms = UNBOUND,
 ) -> Wanted:
     """Return the host that these segments ask for.
 
     ``devices``: those that are there, each with why it cannot be attached, "" if it can. ``aliases``: the names of
-    those that have an alias, by it.
+    those that have an alias, by it. ``storms``: what each of the segments is bound to on this host.
     """
-    host = _Host(local, devices, aliases)
+    host = _Host(local, devices, aliases, storms)
     for segment in segments:
         host.add(segment)
     state = HostState(
@@ -75,8 +90,11 @@ def desired(
 class _Host:
     """What has been gathered so far. Of two that claim one device, one MAC or one address, the first has it."""
 
-    def __init__(self, local: IPAddress, devices: Mapping[str, str], aliases: Mapping[str, str]) -> None:
+    def __init__(
+        self, local: IPAddress, devices: Mapping[str, str], aliases: Mapping[str, str], storms: Storms
+    ) -> None:
         self._local = local
+        self._storms = storms
         self._devices = devices
         self._aliases = aliases
         self.segments: list[Segment] = []
@@ -108,7 +126,16 @@ class _Host:
                 neighbour = Neighbour(segment=segment.id, address=address, mac=port.mac_address)
                 self.neighbours.setdefault((segment.id, address), neighbour)
         others = tuple(sorted(remotes))
-        self.segments.append(Segment(name=segment.id, vni=segment.vni, remotes=others, senders=known(others)))
+        self.segments.append(
+            Segment(
+                name=segment.id,
+                vni=segment.vni,
+                remotes=others,
+                senders=known(others),
+                storm_control=self._storms.control,
+                storm_control_total=self._storms.total,
+            )
+        )
 
     def _attach(self, segment: str, port: LocalPort) -> None:
         device = self._device_of(port)

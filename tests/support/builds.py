@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vxnet.datapath.layout import MEANING
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,7 +22,7 @@ Edits = tuple[tuple[str, str, str], ...]
 SMALLER_CACHE: Edits = (("bpf/structs.h", "#define FLOW_SLOTS 4096", "#define FLOW_SLOTS 2048"),)
 """Other programs, over maps of the same layout."""
 
-OTHER_MEANING: Edits = (("layout.py", "MEANING = 1\n", "MEANING = 2\n"),)
+OTHER_MEANING: Edits = (("layout.py", f"MEANING = {MEANING}\n", f"MEANING = {MEANING + 1}\n"),)
 """Maps of the same layout whose values are meant in another way."""
 
 

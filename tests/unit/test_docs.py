@@ -149,7 +149,7 @@ def test_limits_are_those_of_the_maps() -> None:
     assert limits["FDB entries, all segments"] == (str(define("FIRST_FDB")), learned)
     places = limits["places that have taught a MAC (ports, and remotes in each segment)"]
     assert places == (str(define("FIRST_LEARNED")), str(room.MOST_LEARNED))
-    assert limits["senders, all segments"][0] == str(define("MAX_SENDERS"))
+    assert limits["senders, all segments; those with the same ones share them"][0] == str(define("MAX_SENDERS"))
     assert limits["elements of ports' sources: a MAC, or an address under its MAC"][0] == str(define("MAX_SOURCES"))
     moved = limits["MACs that have moved in the last 180 seconds; of more, moves are not counted"]
     assert moved[0] == str(define("MAX_MOVED"))

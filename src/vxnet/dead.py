@@ -1,16 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remotes that are dead, and the flood lists they are left out of. No source says who is: the daemon finds it out."""
+"""Remotes that are watched, those that are dead, and the flood lists these are left out of.
+
+No source says who is dead: the daemon finds it out.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
 
-    from vxnet.model import HostState, IPAddress, Segment
+    from vxnet.model import FdbEntry, HostState, IPAddress, Segment
+
+    class _HasRemotes(Protocol):
+        @property
+        def remotes(self) -> tuple[IPAddress, ...]: ...
+
+
+def watched(segments: Iterable[_HasRemotes], fdb: Iterable[FdbEntry]) -> tuple[IPAddress, ...]:
+    """Return the remotes of segments and of static entries, each once, in order, IPv4 first."""
+    remotes = {remote for segment in segments for remote in segment.remotes}
+    remotes |= {entry.remote for entry in fdb if entry.remote}
+    return tuple(sorted(remotes, key=lambda address: (address.version, address)))
 
 
 def dead_in(state: HostState) -> frozenset[IPAddress]:

@@ -3,7 +3,8 @@
 
         HostState
           +-- vtep       Vtep            the tunnel endpoint of the segments
-          +-- bfd        Bfd             whether and how the remotes of the segments are watched
+          +-- bfd        Bfd             whether and how the remotes of the segments are watched, by what they speak,
+          +-- probe      Probe           and by what any host answers
           +-- segments   Segment, ...    one VNI's layer-2 network each: one tunnel to all its remotes
           +-- bridges    Bridge, ...     layer-2 networks with VLANs inside and any tunnels, as Open vSwitch has them
           +-- tunnels    Tunnel, ...     of the bridges
@@ -80,6 +81,16 @@ class Bfd(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     remotes: tuple[IPAddress, ...] = ()
 
 
+class Probe(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Whether the remotes' hosts are there is asked by ICMP echo from the VTEP's address, of remotes without BFD.
+
+    ``interval`` is in milliseconds. A remote that has answered, and then misses ``detect_mult`` in a row, is dead.
+    """
+
+    interval: int = 1000
+    detect_mult: int = 3
+
+
 class Segment(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One VNI's layer-2 network on this host.
 
@@ -96,8 +107,8 @@ class Segment(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     never does. ``csum``: the outer UDP checksum is computed. ``inner_vlan``: frames may have VLAN tags, and keep them
     (RFC 7348, section 6.1); each VLAN learns for itself.
 
-    Not ``flood_to_dead``: remotes that BFD has found dead get no BUM. Which those are, ``dead`` says, in the order of
-    ``remotes``; no source does, but who watches them.
+    Not ``flood_to_dead``: remotes that BFD or probes have found dead get no BUM. Which those are, ``dead`` says, in the
+    order of ``remotes``; no source does, but who watches them.
     """
 
     name: str
@@ -238,6 +249,7 @@ class HostState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     vtep: Vtep | None = None
     bfd: Bfd | None = None
+    probe: Probe | None = None
     segments: tuple[Segment, ...] = ()
     bridges: tuple[Bridge, ...] = ()
     tunnels: tuple[Tunnel, ...] = ()

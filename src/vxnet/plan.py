@@ -6,8 +6,8 @@
         Actual (read back) ----'
 
 Changes come in the order in which they are to be made: what goes, goes first, from the leaves up (static entries
-and neighbours, ports, tunnels, bridges, segments, BFD, VTEP); what comes, comes from the root down. What stays the
-same is not touched, nor is its traffic; what changes is changed in its place where that can be.
+and neighbours, ports, tunnels, bridges, segments, BFD, probes, VTEP); what comes, comes from the root down. What stays
+the same is not touched, nor is its traffic; what changes is changed in its place where that can be.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from vxnet.model import DOWN, Bfd, Bridge, FdbEntry, HostState, Neighbour, Port, Segment, Tunnel, Vlans, Vtep
+from vxnet.model import DOWN, Bfd, Bridge, FdbEntry, HostState, Neighbour, Port, Probe, Segment, Tunnel, Vlans, Vtep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Value = Vtep | Bfd | Segment | Bridge | Tunnel | Port | FdbEntry | Neighbour
-Kind = Literal["vtep", "bfd", "segment", "bridge", "tunnel", "port", "fdb", "neighbour"]
+Value = Vtep | Bfd | Probe | Segment | Bridge | Tunnel | Port | FdbEntry | Neighbour
+Kind = Literal["vtep", "bfd", "probe", "segment", "bridge", "tunnel", "port", "fdb", "neighbour"]
 
 
 class Actual(msgspec.Struct, frozen=True):
@@ -45,6 +45,7 @@ class Actual(msgspec.Struct, frozen=True):
         return HostState(
             vtep=_standing(self),
             bfd=state.bfd or next((value for value in broken if isinstance(value, Bfd)), None),
+            probe=state.probe,
             segments=segments,
             bridges=bridges,
             tunnels=(*state.tunnels, *(v for v in broken if isinstance(v, Tunnel) and v.bridge in names)),
@@ -109,14 +110,14 @@ def name_of(value: Value) -> str:
             return str(value.local)
         case Bfd():
             return f"vni {value.vni}"
+        case Probe():
+            return "icmp"
         case Segment() | Bridge() | Tunnel():
             return value.name
         case Port():
             return value.device
-        case FdbEntry():
-            return f"{value.segment} {value.mac}"
-        case Neighbour():
-            return f"{value.segment} {value.address}"
+        case FdbEntry(segment=segment, mac=what) | Neighbour(segment=segment, address=what):
+            return f"{segment} {what}"
 
 
 def kind_of(value: Value) -> Kind:
@@ -127,6 +128,7 @@ def kind_of(value: Value) -> Kind:
 _KINDS: dict[type[Value], Kind] = {
     Vtep: "vtep",
     Bfd: "bfd",
+    Probe: "probe",
     Segment: "segment",
     Bridge: "bridge",
     Tunnel: "tunnel",
@@ -155,6 +157,7 @@ def _kept(actual: Actual, desired: HostState) -> HostState:
     return HostState(
         vtep=now.vtep,
         bfd=now.bfd if now.bfd and _in_place(now.bfd, desired.bfd) else None,
+        probe=now.probe and desired.probe and now.probe,
         segments=segments,
         bridges=bridges,
         tunnels=tunnels,
@@ -183,7 +186,7 @@ def _in_place(old: Value, new: Value | None) -> bool:
             return old.bridge == new.bridge
         case Port(), Port():
             return old.segment == new.segment and old.internal == new.internal
-        case ((Bridge() | Neighbour()), (Bridge() | Neighbour())):
+        case ((Bridge() | Neighbour() | Probe()), (Bridge() | Neighbour() | Probe())):
             return _key(old) == _key(new)
         case _:
             return old == new
@@ -209,7 +212,7 @@ def _remove(actual: Actual, kept: HostState, desired: HostState, reason: str = "
 
 _FOLLOWS = "what it belongs to is made anew"
 
-_LEAVES_FIRST: tuple[type[Value], ...] = (FdbEntry, Neighbour, Port, Tunnel, Bridge, Segment, Bfd, Vtep)
+_LEAVES_FIRST: tuple[type[Value], ...] = (FdbEntry, Neighbour, Port, Tunnel, Bridge, Segment, Bfd, Probe, Vtep)
 
 
 def _repairable(broken: Value, wanted: Value | None, staying: frozenset[str]) -> bool:
@@ -245,8 +248,9 @@ def _add(desired: HostState, kept: HostState, actual: Actual) -> list[Change]:
 
 def _all(state: HostState) -> tuple[Value, ...]:
     """Return all there is, the root first."""
-    vtep, bfd = (state.vtep,) if state.vtep else (), (state.bfd,) if state.bfd else ()
-    return (*vtep, *bfd, *state.segments, *state.bridges, *state.tunnels, *state.ports, *state.fdb, *state.neighbours)
+    single: tuple[Value | None, ...] = (state.vtep, state.bfd, state.probe)
+    there = (value for value in single if value is not None)
+    return (*there, *state.segments, *state.bridges, *state.tunnels, *state.ports, *state.fdb, *state.neighbours)
 
 
 def _by_key(values: Iterable[Value]) -> dict[tuple[Kind, str], Value]:
@@ -254,8 +258,8 @@ def _by_key(values: Iterable[Value]) -> dict[tuple[Kind, str], Value]:
 
 
 def _key(value: Value) -> tuple[Kind, str]:
-    """Return what two values share if one takes the other's place. One VTEP, one BFD, whatever their settings."""
-    return (kind_of(value), "" if isinstance(value, Vtep | Bfd) else name_of(value))
+    """Return what two values share if one takes the other's place. VTEP, BFD and probes: whatever their settings."""
+    return (kind_of(value), "" if isinstance(value, Vtep | Bfd | Probe) else name_of(value))
 
 
 def _change(action: Literal["add", "change", "remove"], value: Value, reason: str) -> Change:

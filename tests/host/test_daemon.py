@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from tests.support.running import DAEMON, GROUP, Host, Pair, by_hand, change, end, wait
 from tests.support.stream import Stream
+from vxnet.daemon.echo import Echo
 from vxnet.daemon.keeper import Keeper
 from vxnet.daemon.server import Server
 from vxnet.errors import KernelError
@@ -140,7 +141,7 @@ def test_what_fails_again_and_again_is_said_once(pair: Pair, tmp_path: Path, cap
             await server._tend(sweep)
 
     with pair.h1.node.enter():
-        server = Server(tmp_path)
+        server = Server(tmp_path, Echo.open())
     with server._claim:
         asyncio.run(tended(server))
     assert [record.getMessage() for record in caplog.records] == ["no memory", "no room", "no room"]

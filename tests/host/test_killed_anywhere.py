@@ -33,6 +33,7 @@ from vxnet.model import (
     HostState,
     Neighbour,
     Port,
+    Probe,
     Segment,
     Source,
     Tunnel,
@@ -113,8 +114,8 @@ CHANGED = with_green(
         neighbours=(Neighbour(segment="red", address="fd00::9", mac=MACS[3]),),
     )
 )
-WATCHED = replace(SEGMENTS, bfd=Bfd(remotes=(H2, FAR, H2_6)))
-WATCHED_OTHERWISE = replace(CHANGED, bfd=Bfd(vni=10, min_tx=300, remotes=(H2, FAR)))
+WATCHED = replace(SEGMENTS, bfd=Bfd(remotes=(H2, FAR, H2_6)), probe=Probe())
+WATCHED_OTHERWISE = replace(CHANGED, bfd=Bfd(vni=10, min_tx=300, remotes=(H2, FAR)), probe=Probe(interval=300))
 """In the VNI that blue had."""
 BRIDGES = with_green(
     HostState(

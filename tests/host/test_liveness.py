@@ -9,22 +9,17 @@ from __future__ import annotations
 import json
 import signal
 import socket
-from contextlib import contextmanager
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
 from tests.support.labs import H1, H1_6, H2, H2_6, unreachable
-from tests.support.running import Host
+from tests.support.watched import PATIENCE, Watched, change, members_of_list, row_of, said_of, watching
 from vxnet.daemon import control
-from vxnet.datapath.flooding import NOBODY, through_tunnels
-from vxnet.datapath.slots import Slots
 from vxnet.lab import Lab
 from vxnet.lab.wait import wait_until
-from vxnet.model import Bfd, HostState, Port, Segment, Vtep
 from vxnet.packet import vxlan
 from vxnet.packet.bfd import Bfd as Packet
 from vxnet.packet.bfd import State, frame
@@ -36,87 +31,9 @@ if TYPE_CHECKING:
     from vxnet.lab import Node
     from vxnet.model import IPAddress
 
-PATIENCE = 20.0
-"""Seconds for what takes one or two: the machine may be busy."""
 STRANGER = IPv4Address("192.168.146.99")
 MAC = "02:00:00:00:00:99"
 PACKET = Packet(state=State.DOWN, my_discriminator=7, detect_mult=3, min_tx=1_000_000, min_rx=1_000_000)
-
-
-class Watched:
-    """Both hosts, each watching the other."""
-
-    def __init__(self, lab: Lab, folder: Path) -> None:
-        self.lab = lab
-        self.node1, self.node2 = lab.host("h1", [f"{H1}/24", f"{H1_6}/64"]), lab.host("h2", [f"{H2}/24", f"{H2_6}/64"])
-        lab.link(self.node1, self.node2)
-        self.a = lab.vm("a", on=self.node1, address="10.0.0.1/24")
-        self.b = lab.vm("b", on=self.node2, address="10.0.0.2/24")
-        self.h1, self.h2 = Host(self.node1, folder), Host(self.node2, folder)
-
-    def up(self, *, h2: bool = True, **blue: object) -> None:
-        """Bring both up, or h1 alone, with these settings of the segment on h1."""
-        self.h1.up(change(watching(H1, H2, "tap-a"), **blue))
-        if h2:
-            self.h2.up(watching(H2, H1, "tap-b"))
-            self.until(self.h1, H2, state="up")
-            self.until(self.h2, H1, state="up")
-
-    def until(self, host: Host, remote: IPAddress, **wanted: object) -> dict[str, Any]:
-        """Wait until a host's daemon says this of a remote; return all it says."""
-        wait_until(lambda: wanted.items() <= said_of(host, remote).items(), timeout=PATIENCE, what=f"{remote} {wanted}")
-        return said_of(host, remote)
-
-    @contextmanager
-    def cut(self, *, one_way: bool = False) -> Iterator[None]:
-        """Lose what the hosts send to each other, or (``one_way``) what h1 sends, with no device going down."""
-        ways = [(node, at) for node, ats in self._others() for at in ats if node is self.node1 or not one_way]
-        for node, at in ways:
-            node.ip(f"route add blackhole {at}/{at.max_prefixlen}")
-        try:
-            yield
-        finally:
-            for node, at in ways:
-                node.ip(f"route del blackhole {at}/{at.max_prefixlen}")
-
-    def _others(self) -> tuple[tuple[Node, tuple[IPAddress, ...]], ...]:
-        return (self.node1, (H2, H2_6)), (self.node2, (H1, H1_6))
-
-
-def watching(local: IPAddress, remote: IPAddress, device: str) -> HostState:
-    """Return a host's state: one segment with one remote, watched."""
-    return HostState(
-        vtep=Vtep(local=local),
-        bfd=Bfd(min_tx=200, min_rx=200, remotes=(remote,)),
-        segments=(Segment(name="blue", vni=10, remotes=(remote,), senders=(f"{remote}/{remote.max_prefixlen}",)),),
-        ports=(Port(device=device, segment="blue"),),
-    )
-
-
-def change(state: HostState, **blue: object) -> HostState:
-    """Return it with other settings of the segment."""
-    return replace(state, segments=(replace(state.segments[0], **blue),))
-
-
-def said_of(host: Host, remote: IPAddress) -> dict[str, Any]:
-    """Return what the daemon says of a watched remote."""
-    daemon = control.status(host.run_dir)
-    rows = map(msgspec.structs.asdict, daemon.remotes if daemon else ())
-    return next((row for row in rows if row["address"] == str(remote)), {})
-
-
-def row_of(host: Host, remote: IPAddress) -> dict[str, Any]:
-    """Return what the kernel has of a remote of the segment."""
-    rows = map(msgspec.structs.asdict, host.overview().segments[0].remotes)
-    return next(row for row in rows if row["address"] == remote)
-
-
-def members_of_list(host: Host) -> list[bool]:
-    """Return, for each remote on the segment's flood list, whether anything goes there."""
-    with host.found() as maps:
-        slots = Slots(maps)
-        slot = slots.domain_of("blue") or 0
-        return [place.member != NOBODY for place in through_tunnels(maps.flood, slots, slot)]
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +65,7 @@ def test_both_are_up_and_it_is_shown(net: Watched) -> None:
     assert said["sent"] >= 2 <= said["received"]
     assert net.h1.log().count("remote 192.168.146.136: up\n") == 1
     assert json.loads(net.h1.vxnet("stats", "--json").stdout)["remotes"][0]["address"] == str(H2)
-    assert "192.168.146.136  up " in net.h1.vxnet("stats").stdout
+    assert "192.168.146.136  bfd  up " in net.h1.vxnet("stats").stdout
     assert net.a.ping(net.b)
 
 
@@ -171,6 +88,19 @@ def test_on_the_wire(net: Watched, tmp_path: Path) -> None:
         "ip.src", matching="vxlan and (ip.checksum.status == 0 or udp.checksum.status == 0 or _ws.malformed)"
     )
     assert bad == []
+
+
+def test_who_floods_with_words_is_not_listened_to(net: Watched) -> None:
+    """A remote that says thousands of things a second keeps the daemon from nothing: the rest of it is a storm."""
+    net.up()
+    before = said_of(net.h1, H2)
+    flood(net.node2, H2, frame(PACKET, src=H2, src_mac=MAC), 5000)
+    after = said_of(net.h1, H2)
+    taken = sum(after[what] - before[what] for what in ("received", "discarded"))
+    stopped = net.h1.overview().drops["storm"]
+    assert stopped > 4000
+    assert taken < 5000 - stopped + 100
+    net.until(net.h1, H2, state="up")
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["flooded", "left-out"])
@@ -319,6 +249,15 @@ def send(node: Node, source: IPAddress, inner: bytes) -> None:
     with node.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind((str(source), 0))
         sender.sendto(vxlan.Vxlan(vni=1, payload=inner).encode(), (str(H1), 4789))
+
+
+def flood(node: Node, source: IPAddress, inner: bytes, times: int) -> None:
+    """Send it so many times, as fast as can be."""
+    with node.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind((str(source), 0))
+        packet = vxlan.Vxlan(vni=1, payload=inner).encode()
+        for _ in range(times):
+            sender.sendto(packet, (str(H1), 4789))
 
 
 def test_nothing_of_it_reaches_a_tenant(net: Watched, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from vxnet.datapath import vxlandev
 from vxnet.datapath.actual import Reader, read
 from vxnet.datapath.kernel import find
 from vxnet.datapath.layout import Domain
-from vxnet.model import DOWN, Bfd, Bridge, HostState, Port, Segment, Tunnel
+from vxnet.model import DOWN, Bfd, Bridge, HostState, Port, Probe, Segment, Tunnel
 from vxnet.plan import plan
 
 if TYPE_CHECKING:
@@ -65,7 +65,10 @@ def some(chance: random.Random, state: HostState) -> HostState:
     devices = ("tap-a", "tap-c") if names else ()
     ports = tuple(Port(device=device, segment=chance.choice(names)) for device in devices if chance.random() < 0.8)
     bfd = Bfd(min_tx=chance.choice((300, 1000)), remotes=REMOTES[:2]) if chance.random() < 0.5 else None
-    return replace(state, bfd=bfd, segments=segments, bridges=bridges, tunnels=tunnels, ports=ports, fdb=())
+    probe = Probe(interval=chance.choice((300, 1000))) if chance.random() < 0.5 else None
+    return replace(
+        state, bfd=bfd, probe=probe, segments=segments, bridges=bridges, tunnels=tunnels, ports=ports, fdb=()
+    )
 
 
 def damage(chance: random.Random, maps: Maps) -> str:

@@ -169,6 +169,7 @@ def test_trouble_is_a_fault() -> None:
 
 UP = Remote(
     address="192.168.146.136",
+    by="bfd",
     state="up",
     remote_state="up",
     seconds=63.2,

@@ -24,6 +24,7 @@ from vxnet.model import (
     FdbEntry,
     HostState,
     Port,
+    Probe,
     Segment,
     Vtep,
 )
@@ -181,7 +182,9 @@ def test_no_file_for_a_host_that_is_down() -> None:
 def test_every_key_has_an_example() -> None:
     """An error can show how each key is written: EXAMPLES has all of them, and each stands in a file that loads."""
     fields = {
-        field for kind in (File, Vtep, FileBfd, FileSegment, FilePort, FdbEntry) for field in kind.__struct_fields__
+        field
+        for kind in (File, Vtep, FileBfd, Probe, FileSegment, FilePort, FdbEntry)
+        for field in kind.__struct_fields__
     }
     assert set(EXAMPLES) == fields
 
@@ -233,6 +236,9 @@ def bfds(all_segments: tuple[Segment, ...], fdb: tuple[FdbEntry, ...]) -> st.Sea
     )
 
 
+probes = st.builds(Probe, interval=st.integers(100, 60000), detect_mult=st.integers(1, 255))
+
+
 @st.composite
 def states(draw: st.DrawFn) -> HostState:
     """Draw any state that a host file can say."""
@@ -261,6 +267,7 @@ def states(draw: st.DrawFn) -> HostState:
     return HostState(
         vtep=Vtep(local=local, dstport=draw(st.integers(1, 65535))),
         bfd=draw(st.none() | bfds(all_segments, fdb)),
+        probe=draw(st.none() | probes),
         segments=all_segments,
         ports=ports,
         fdb=fdb,

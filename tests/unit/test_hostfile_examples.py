@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from vxnet.lab import labfile, topology
-from vxnet.model import FdbEntry, Vtep
+from vxnet.model import FdbEntry, Probe, Vtep
 from vxnet.sources import hostfile
 from vxnet.sources.hostfile import FileBfd, FilePort, FileSegment
 
@@ -54,6 +54,7 @@ def test_documented_files_load(tmp_path: Path, text: str) -> None:
     [
         ("[vtep]", Vtep),
         ("[bfd]", FileBfd),
+        ("[probe]", Probe),
         ("[[segments]]", FileSegment),
         ("[[ports]]", FilePort),
         ("[[fdb]]", FdbEntry),

@@ -48,9 +48,9 @@ def test_the_plan_is_the_same(desired: HostState, standing: HostState) -> None:
 
 @given(bridged())
 def test_of_what_is_the_same_nothing_is_left(state: HostState) -> None:
-    """But the VTEP, BFD and bridges, which are few."""
+    """But the VTEP, BFD, probes and bridges, which are few."""
     for left in narrowed(state, state):
-        assert left == replace(DOWN, vtep=state.vtep, bfd=state.bfd, bridges=state.bridges)
+        assert left == replace(DOWN, vtep=state.vtep, bfd=state.bfd, probe=state.probe, bridges=state.bridges)
 
 
 def test_one_entry_more_is_all_that_is_left() -> None:

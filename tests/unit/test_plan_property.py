@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vxnet.model import DOWN, Bfd, Bridge, FdbEntry, HostState, Neighbour, Port, Segment, Source, Tunnel, Vtep
+from vxnet.model import DOWN, Bfd, Bridge, FdbEntry, HostState, Neighbour, Port, Probe, Segment, Source, Tunnel, Vtep
 from vxnet.plan import Actual, Change, Value, kind_of, name_of, plan
 
 ADDRESSES = tuple(map(IPv4Address, ("192.168.146.131", "192.168.146.132", "192.168.146.136")))
@@ -64,6 +64,7 @@ def states(draw: st.DrawFn) -> HostState:
     return HostState(
         vtep=vtep,
         bfd=draw(st.none() | bfd),
+        probe=draw(st.none() | st.builds(Probe, interval=_INTERVALS)),
         segments=tuple(segments),
         ports=tuple(ports),
         fdb=tuple(fdb),
@@ -73,7 +74,7 @@ def states(draw: st.DrawFn) -> HostState:
 
 def values_of(state: HostState) -> list[Value]:
     """Return all there is in a state."""
-    roots = [value for value in (state.vtep, state.bfd) if value]
+    roots = [value for value in (state.vtep, state.bfd, state.probe) if value]
     return [*roots, *state.segments, *state.ports, *state.fdb, *state.neighbours]
 
 
@@ -82,6 +83,7 @@ def state_of(values: list[Value]) -> HostState:
     return HostState(
         vtep=next((v for v in values if isinstance(v, Vtep)), None),
         bfd=next((v for v in values if isinstance(v, Bfd)), None),
+        probe=next((v for v in values if isinstance(v, Probe)), None),
         segments=tuple(v for v in values if isinstance(v, Segment)),
         ports=tuple(v for v in values if isinstance(v, Port)),
         fdb=tuple(v for v in values if isinstance(v, FdbEntry)),
@@ -93,7 +95,7 @@ def state_of(values: list[Value]) -> HostState:
 def actuals(draw: st.DrawFn) -> Actual:
     """Draw what a host is: any state, of which any part may be broken."""
     values = values_of(draw(states()))
-    able = [value for value in values if not isinstance(value, Neighbour)]
+    able = [value for value in values if not isinstance(value, Neighbour | Probe)]
     broken = [value for value in able if draw(st.integers(0, 4)) == 0]
     ports = {value.device for value in broken if isinstance(value, Port)}
     broken += [value for value in values if isinstance(value, FdbEntry) and value.port in ports and value not in broken]
@@ -150,7 +152,7 @@ def stands(value: Value, there: list[Value]) -> bool:
             return True
         case Tunnel():
             return value.bridge in names
-        case Segment() | Bfd():
+        case Segment() | Bfd() | Probe():
             return any(isinstance(v, Vtep) for v in there)
         case Port() | Neighbour():
             return value.segment in names

@@ -23,7 +23,7 @@ from vxnet.datapath.kernel import require_root
 from vxnet.dead import dead_in, leaving_out
 from vxnet.errors import HostError
 from vxnet.model import Bfd, FdbEntry, Neighbour, Port, Segment, Vtep
-from vxnet.plan import Change, Value
+from vxnet.plan import Change, Value, name_of
 from vxnet.sources import hostfile
 from vxnet.sources.known import known
 
@@ -65,7 +65,7 @@ def lines(changes: Sequence[Change]) -> Iterator[str]:
 
 
 def _name(value: Value) -> str:
-    return str(getattr(value, _NAMES.get(type(value), "name")))
+    return str(getattr(value, _NAMES.get(type(value), "name"), name_of(value)))
 
 
 def _details(value: Value) -> Iterator[str]:

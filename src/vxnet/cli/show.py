@@ -206,10 +206,13 @@ def _remote(remote: RemoteRow, watched: Remote | None, *, of_group: bool) -> Ite
 
 
 def _liveness(remote: Remote) -> str:
+    by = " by probe" if remote.by == "probe" else ""
     if remote.state == "up":
-        return f"up for {span(remote.seconds)}"
+        return f"up for {span(remote.seconds)}{by}"
     if remote.dead:
-        return coloured(f"dead for {span(remote.seconds)}", "red")
+        return coloured(f"dead for {span(remote.seconds)}{by}", "red")
+    if by:
+        return coloured("no answer to probes", "yellow")
     if remote.remote_state == "admin-down":
         return "its BFD is closed"
     return coloured("no BFD heard" if remote.received == 0 else f"BFD {remote.state}", "yellow")

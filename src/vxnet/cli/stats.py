@@ -2,8 +2,8 @@
 """`vxnet stats`: packets and bytes per port and segment, and drops by reason.
 
 All counts are of tenants' frames, without outer headers, since `vxnet up`. rx is what came into the segment from that
-port, or from the underlay; tx is what went out of it there: as `ip -s link show` counts at the port's device. Of BFD
-the packets are counted that belong to sessions of the daemon that runs now.
+port, or from the underlay; tx is what went out of it there: as `ip -s link show` counts at the port's device. Of
+BFD and probes the packets are counted that the daemon has sent and received which runs now.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def stats(run_dir: RunDir = RUN_DIR, as_json: Json = False) -> None:
     if as_json:
         print_json(record(view) | {"remotes": remotes})
     else:
-        print_lines([*table(view), *bfd(remotes), "", *drops(view.drops)])
+        print_lines([*table(view), *watched(remotes), "", *drops(view.drops)])
 
 
 def table(view: Overview) -> Iterator[str]:
@@ -52,12 +52,12 @@ def table(view: Overview) -> Iterator[str]:
             yield coloured(f"{port.device}: {port.traffic.suppressed} frames suppressed as a storm", "yellow")
 
 
-def bfd(remotes: Sequence[Remote]) -> Iterator[str]:
-    """Yield a row for each remote that is watched: its session's packets, and how often it went down."""
-    rows = [(r.address, r.state, r.received, r.discarded, r.sent, r.downs) for r in remotes]
+def watched(remotes: Sequence[Remote]) -> Iterator[str]:
+    """Yield a row for each remote that is watched, by BFD or a probe: packets, and how often it went down."""
+    rows = [(r.address, r.by, r.state, r.received, r.discarded, r.sent, r.downs) for r in remotes]
     if rows:
         yield ""
-        yield from columns([("REMOTE", "BFD", "RX PACKETS", "DISCARDED", "TX PACKETS", "DOWNS"), *rows])
+        yield from columns([("REMOTE", "BY", "STATE", "RX PACKETS", "DISCARDED", "TX PACKETS", "DOWNS"), *rows])
 
 
 def drops(numbers: Mapping[str, int]) -> Iterator[str]:

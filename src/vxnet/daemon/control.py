@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import socket
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -109,13 +109,17 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Remote(msgspec.Struct, frozen=True, kw_only=True):
-    """A remote that is watched by BFD: both ends' states in lower case, "admin-down", "down", "init" or "up".
+    """A remote that is watched, ``by`` "bfd" or "probe".
+
+    BFD has states of both ends: "admin-down", "down", "init" or "up". A probe has "down" or "up"; its ``remote_state``
+    is "".
 
     ``seconds`` since it came up, or, if it is not up, since it went down or has been watched. ``dead``: it was up, and
     is not. Packets ``sent``, ``received`` and ``discarded`` are of this session; ``downs``: how often it went down.
     """
 
     address: str
+    by: Literal["bfd", "probe"]
     state: str
     remote_state: str
     seconds: float

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.voice import Voice
-    from vxnet.model import Bfd, IPAddress
+    from vxnet.model import IPAddress
     from vxnet.plan import Actual, Change
 
 log = logging.getLogger("vxnetd")
@@ -70,9 +70,9 @@ class Keeper:
         return self._waiting
 
     @property
-    def bfd(self) -> Bfd | None:
-        """How remotes are to be watched."""
-        return self._desired.bfd
+    def desired(self) -> HostState:
+        """What is to be."""
+        return self._desired
 
     @property
     def dead(self) -> frozenset[IPAddress]:

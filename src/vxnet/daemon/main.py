@@ -13,6 +13,7 @@ import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.daemon import privileges, rundir
+from vxnet.daemon.echo import Echo
 from vxnet.daemon.server import Server
 from vxnet.datapath.kernel import require_root
 from vxnet.errors import VxnetError
@@ -29,9 +30,10 @@ def vxnetd(
         require_root()
         desired = hostfile.load(host_file) if host_file else None
         rundir.make(run_dir)
+        echo = Echo.open()  # while it may
         privileges.keep(privileges.NETWORK)
         # Made outside the loop: adopting what is there asks netlink, which must not be inside one.
-        server = Server(run_dir)
+        server = Server(run_dir, echo)
         asyncio.run(server.run(desired))
     except VxnetError as error:
         logging.getLogger("vxnetd").critical("vxnetd: error: %s", error)

@@ -29,6 +29,7 @@ class Capability(IntEnum):
     DAC_OVERRIDE = 1
     SETPCAP = 8
     NET_ADMIN = 12
+    NET_RAW = 13
     SYS_ADMIN = 21
 
 

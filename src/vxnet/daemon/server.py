@@ -5,7 +5,7 @@
     netlink (Watch) ---+--> one at a time --> Keeper --> kernel
     every 10 seconds --+
     every second ------|
-    BFD (Liveness) ----'
+    BFD, probes -------'   (Liveness)
 
 Stopping it (SIGTERM, SIGINT, a crash) takes nothing away: the kernel goes on forwarding, and the next vxnetd adopts it.
 """
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.daemon.control import Answer, Request
+    from vxnet.daemon.echo import Echo
     from vxnet.model import HostState
 
 log = logging.getLogger("vxnetd")
@@ -49,8 +50,8 @@ _SETTLE = 0.05
 class Server:
     """One daemon on one run directory."""
 
-    def __init__(self, run_dir: Path) -> None:
-        """Claim the run directory. ControlError if another daemon has it."""
+    def __init__(self, run_dir: Path, echo: Echo) -> None:
+        """Claim the run directory; ``echo`` is what remotes are probed with. ControlError if another daemon has it."""
         self._run_dir = run_dir
         self._claim = claim(run_dir)
         self._keeper = Keeper(run_dir)
@@ -60,7 +61,7 @@ class Server:
         self._ready = False
         self._failing: dict[str, str] = {}  # what nobody asked for and has failed, and what it said
         self._others_dead = asyncio.Event()
-        self._liveness = Liveness(self._others_dead.set)
+        self._liveness = Liveness(echo, self._others_dead.set)
 
     async def run(self, desired: HostState | None) -> None:
         """Serve until told to stop. With ``desired``, bring the host there first, as far as its devices allow."""
@@ -86,7 +87,7 @@ class Server:
                 await asyncio.to_thread(work)
             finally:
                 voice = await asyncio.to_thread(self._keeper.voice, self._liveness.voice)
-                self._liveness.follow(self._keeper.bfd, voice, self._keeper.dead)
+                self._liveness.follow(self._keeper.desired, voice, self._keeper.dead)
 
     def _tell_ready(self) -> None:
         """Tell systemd, once, as soon as the host forwards."""

@@ -13,7 +13,7 @@ from ipaddress import IPv6Address
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from vxnet.datapath import bfd
+from vxnet.datapath import bfd, probe
 from vxnet.datapath.attach import is_attached
 from vxnet.datapath.devices import devices
 from vxnet.datapath.flooding import NOBODY, flood_list
@@ -166,6 +166,7 @@ class _Look:
             fdb=tuple(self._static(ports)),
             neighbours=tuple(neighbours_of(self._maps, self._slots)),
             bfd=self._bfd(),
+            probe=probe.read(self._maps),
         )
         return Actual(state, self._faults)
 

@@ -20,6 +20,7 @@ from vxnet.datapath import (
     listening,
     neighbours,
     ports,
+    probe,
     room,
     segments,
     static,
@@ -35,7 +36,7 @@ from vxnet.datapath.parts import Parts
 from vxnet.datapath.sweep import sweep
 from vxnet.datapath.voice import Voice
 from vxnet.errors import KernelError, MapFullError, VxnetError
-from vxnet.model import Bfd, Bridge, FdbEntry, Neighbour, Port, Segment, Tunnel, Vtep
+from vxnet.model import Bfd, Bridge, FdbEntry, Neighbour, Port, Probe, Segment, Tunnel, Vtep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -209,6 +210,8 @@ class Datapath:
                 vtep.add(parts, value)
             case Bfd():
                 bfd.add(parts, value)
+            case Probe():
+                probe.put(parts.maps, value)
             case Bridge():
                 bridges.add(parts, value)
             case Tunnel():
@@ -259,6 +262,8 @@ def _remove(parts: Parts, value: _Single) -> None:
             tunnels.remove(parts, value)
         case Bfd():
             bfd.remove(parts)
+        case Probe():
+            probe.put(parts.maps, None)
         case Bridge():
             bridges.remove(parts, value)
         case Vtep():
@@ -281,7 +286,7 @@ def _together(changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
             yield steps
 
 
-_Single = Vtep | Bfd | Bridge | Tunnel | Port | FdbEntry | Neighbour
+_Single = Vtep | Bfd | Probe | Bridge | Tunnel | Port | FdbEntry | Neighbour
 
 _MANY = 4096
 """Segments that are made together: as many as leave somebody who waits to see how far it is."""

@@ -87,6 +87,8 @@ class State(ctypes.Structure):
     bfd_min_tx: int
     bfd_min_rx: int
     bfd_detect_mult: int
+    probe_interval: int
+    probe_detect_mult: int
     _fields_ = (
         ("layout", c_uint32),
         ("epoch", c_uint32),
@@ -97,6 +99,8 @@ class State(ctypes.Structure):
         ("bfd_min_tx", c_uint32),
         ("bfd_min_rx", c_uint32),
         ("bfd_detect_mult", c_uint32),
+        ("probe_interval", c_uint32),
+        ("probe_detect_mult", c_uint32),
     )
 
 

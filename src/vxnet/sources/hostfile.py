@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from vxnet.dead import watched
 from vxnet.errors import ConfigError
 from vxnet.model import (
     AGEING,
@@ -26,6 +27,7 @@ from vxnet.model import (
     HostState,
     IPAddress,
     Port,
+    Probe,
     Segment,
     Vtep,
 )
@@ -51,6 +53,7 @@ EXAMPLES = {
     "flood_to_dead": "flood_to_dead = false",
     "group": 'group = "239.1.1.1"',
     "inner_vlan": 'inner_vlan = "keep"',
+    "interval": "interval = 1000",
     "learning": "learning = true",
     "local": 'local = "192.0.2.1"',
     "local6": 'local6 = "fd00::1"',
@@ -62,6 +65,7 @@ EXAMPLES = {
     "name": 'name = "blue"',
     "port": 'port = "tap0"',
     "ports": "[[ports]]",
+    "probe": "[probe]",
     "remote": 'remote = "192.0.2.2"',
     "remotes": 'remotes = ["192.0.2.2"]',
     "segment": 'segment = "blue"',
@@ -126,6 +130,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
     vtep: Vtep | None = None
     bfd: FileBfd | None = None
+    probe: Probe | None = None
     segments: tuple[FileSegment, ...] = ()
     ports: tuple[FilePort, ...] = ()
     fdb: tuple[FdbEntry, ...] = ()
@@ -155,6 +160,7 @@ def dump(state: HostState) -> str:
     tables = [
         _table("[vtep]", state.vtep),
         *([_table("[bfd]", file.bfd)] if file.bfd else []),
+        *([_table("[probe]", file.probe)] if file.probe else []),
         *(_table("[[segments]]", segment) for segment in file.segments),
         *(_table("[[ports]]", port) for port in file.ports),
         *(_table("[[fdb]]", entry) for entry in file.fdb),
@@ -179,16 +185,14 @@ def _state(file: File) -> HostState:
     ports = tuple(Port(**msgspec.structs.asdict(port)) for port in file.ports)
     behind = _behind(file.fdb)
     segments = tuple(_segment(segment, behind) for segment in file.segments)
-    return HostState(vtep=file.vtep, bfd=_bfd(file), segments=segments, ports=ports, fdb=file.fdb)
+    return HostState(vtep=file.vtep, bfd=_bfd(file), probe=file.probe, segments=segments, ports=ports, fdb=file.fdb)
 
 
 def _bfd(file: File) -> Bfd | None:
     """Return how remotes are watched: one session with each, in however many segments it is."""
     if file.bfd is None:
         return None
-    remotes = {remote for segment in file.segments for remote in segment.remotes}
-    remotes |= {entry.remote for entry in file.fdb if entry.remote}
-    return Bfd(**msgspec.structs.asdict(file.bfd), remotes=tuple(sorted(remotes, key=lambda a: (a.version, a))))
+    return Bfd(**msgspec.structs.asdict(file.bfd), remotes=watched(file.segments, file.fdb))
 
 
 def _in_lower_case(state: HostState) -> HostState:
@@ -205,7 +209,7 @@ def _file(state: HostState) -> File:
     )
     settings = ((field, getattr(state.bfd, field)) for field in FileBfd.__struct_fields__)
     bfd = FileBfd(**dict(settings)) if state.bfd else None
-    return File(vtep=state.vtep, bfd=bfd, segments=segments, ports=ports, fdb=state.fdb)
+    return File(vtep=state.vtep, bfd=bfd, probe=state.probe, segments=segments, ports=ports, fdb=state.fdb)
 
 
 def _wrong(file: File, state: HostState) -> Iterator[tuple[str, str]]:

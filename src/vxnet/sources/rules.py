@@ -58,6 +58,8 @@ def _values(state: HostState) -> Iterator[Problem]:
         yield from _checked("vtep", state.vtep, _OF_VTEP)
     if state.bfd is not None:
         yield from _checked("bfd", state.bfd, _OF_BFD)
+    if state.probe is not None:
+        yield from _checked("probe", state.probe, _OF_PROBE)
     for number, segment in enumerate(state.segments):
         yield from _checked("segments", segment, _OF_SEGMENT, number)
         for index, remote in enumerate(segment.remotes):
@@ -73,6 +75,7 @@ Check = Callable[[Any], str | None]
 
 _OF_VTEP: Mapping[str, Check] = {"local": vtep_address, "local6": vtep_address, "dstport": udp_port}
 _OF_BFD: Mapping[str, Check] = {"vni": vni, "min_tx": interval, "min_rx": interval, "detect_mult": detect_mult}
+_OF_PROBE: Mapping[str, Check] = {"interval": interval, "detect_mult": detect_mult}
 _OF_SEGMENT: Mapping[str, Check] = {
     "name": segment_name,
     "vni": vni,
@@ -114,8 +117,8 @@ def _dead_are_told(state: HostState) -> Iterator[Problem]:
     for at, segment in _rows("segments", state.segments):
         if segment.flood_to_dead:
             continue
-        if state.bfd is None:
-            yield f"{at}.flood_to_dead", "false, and nothing finds out who is dead; write [bfd]"
+        if state.bfd is None and state.probe is None:
+            yield f"{at}.flood_to_dead", "false, and nothing finds out who is dead; write [bfd] or [probe]"
         elif not segment.remotes:
             yield f"{at}.flood_to_dead", "false, and there are no remotes; it is about what is copied to each of them"
 

@@ -10,7 +10,10 @@
 #define VXNET_LIVENESS_H
 
 #include "counters.h"
+#include "storm.h"
 #include "tunnel.h"
+
+#define WORDS 100	/* from one remote, a second: ten times what the daemon asks for, whom more would keep from its work */
 
 /* Not inlined, so that the object knows the type of the record, which Python is held to (tests/bpf/test_layout.py). */
 static __noinline int fill(struct heard *h, struct __sk_buff *skb)
@@ -26,8 +29,15 @@ static __noinline int fill(struct heard *h, struct __sk_buff *skb)
 /* A frame of the management VNI, from whom may send there. It goes to the daemon, and never to a tenant. */
 static __always_inline int hear(struct __sk_buff *skb, __u32 from, const struct address *remote)
 {
-	struct heard *h = bpf_ringbuf_reserve(&heard, sizeof(*h), 0);
+	struct place at = { .member = from, .remote = *remote };
+	__u64 *paid = bucket(&at);
+	struct heard *h;
 
+	if (paid && !admits(paid, WORDS)) {
+		count_suppressed(from);
+		return drop(DROP_STORM);
+	}
+	h = bpf_ringbuf_reserve(&heard, sizeof(*h), 0);
 	if (!h)
 		return drop(DROP_NO_DESTINATION);	/* the daemon does not listen */
 	h->remote = *remote;

@@ -41,9 +41,11 @@ struct state {
 	__u32 members_high;
 	__u32 meaning;		/* MEANING of layout.py: maps that were meant otherwise are not taken over (handover.py) */
 	char owner[OWNER_LEN];	/* whose this is: the alias of the devices it made (kernel.py) */
-	__u32 bfd_min_tx;	/* ms; these three are for the daemon alone */
+	__u32 bfd_min_tx;	/* ms; these, to the end, are for the daemon alone */
 	__u32 bfd_min_rx;	/* ms */
 	__u32 bfd_detect_mult;
+	__u32 probe_interval;	/* ms; 0: remotes are not probed */
+	__u32 probe_detect_mult;
 };
 
 /* A UDP port that packets come to and leave from, and the kernel's VXLAN device there: the slow path. */

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ICMP echo of both families (RFC 792; RFC 4443, section 4), for a process that may open no socket of that kind later.
+
+    ask     request --> remote, from our address
+    hear    replies --> (remote, identifier, number, payload), ...       `filenos` are readable when there are some
+
+A raw socket gets a copy of all that arrives; the kernel is told to let replies through and nothing else.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from ipaddress import IPv4Address, ip_address
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from vxnet.packet.errors import MalformedError
+from vxnet.packet.icmp import ECHO_REPLY, IcmpEcho
+from vxnet.packet.icmp6 import ECHO_REPLY as ECHO_REPLY_6
+from vxnet.packet.icmp6 import Icmp6Echo
+
+if TYPE_CHECKING:
+    from vxnet.model import IPAddress
+
+_IPV4, _IPV6 = 4, 6
+_SOL_RAW: Final = 255
+_ICMP_FILTER, _ICMP6_FILTER = 1, 1
+"""Options that take the types that are not to be let through, a bit each: linux/icmp.h, RFC 3542, section 3.2."""
+
+_IP_PKTINFO: Final = 8  # linux/in.h
+
+_MOST: Final = 512
+"""Replies that are read in one go: whoever floods with them gets no more of us."""
+
+_LONGEST = 2048
+
+
+class Reply(NamedTuple):
+    """An echo reply, and who sent it."""
+
+    remote: IPAddress
+    message: IcmpEcho | Icmp6Echo
+
+
+class Echo:
+    """The sockets of both families."""
+
+    def __init__(self, sockets: dict[int, socket.socket], missing: dict[int, str]) -> None:
+        self._sockets = sockets
+        self.missing: Final = missing
+        """Why there is none, by the version of IP."""
+
+    @classmethod
+    def open(cls) -> Self:
+        """Open them, which takes CAP_NET_RAW: what there is not, and why, is `missing`."""
+        sockets, missing = {}, {}
+        for version, family, protocol in (
+            (_IPV4, socket.AF_INET, socket.IPPROTO_ICMP),
+            (_IPV6, socket.AF_INET6, socket.IPPROTO_ICMPV6),
+        ):
+            try:
+                opened = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
+            except OSError as error:
+                missing[version] = str(error.strerror)
+            else:
+                sockets[version] = opened
+        echo = cls(sockets, missing)
+        echo.listen(to=False)
+        return echo
+
+    def listen(self, *, to: bool) -> None:
+        """Let replies through from now on, or (not ``to``) nothing."""
+        for version, each in self._sockets.items():
+            if version == _IPV4:
+                blocked = ~(1 << ECHO_REPLY if to else 0) & 0xFFFFFFFF
+                each.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", blocked))
+                continue
+            words = [0xFFFFFFFF] * 8
+            if to:
+                words[ECHO_REPLY_6 // 32] &= ~(1 << ECHO_REPLY_6 % 32)
+            each.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, struct.pack("=8I", *words))
+
+    @property
+    def filenos(self) -> list[int]:
+        """What to wait on."""
+        return [each.fileno() for each in self._sockets.values()]
+
+    def ask(self, remote: IPAddress, source: IPAddress, identifier: int, number: int, payload: bytes) -> bool:
+        """Send a request from an address of ours; tell whether the kernel took it: there may be no way there."""
+        used = self._sockets.get(remote.version)
+        if used is None:
+            return False
+        kind = IcmpEcho if isinstance(remote, IPv4Address) else Icmp6Echo
+        message = kind(identifier=identifier, sequence=number, payload=payload).encode()
+        try:
+            used.sendmsg([message], [_from(source)], 0, (str(remote), 0))
+        except OSError:
+            return False
+        return True
+
+    def hear(self) -> list[Reply]:
+        """Return the replies that have arrived."""
+        return [reply for version, each in self._sockets.items() for reply in _read(version, each)]
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for each in self._sockets.values():
+            each.close()
+
+
+def _from(source: IPAddress) -> tuple[int, int, bytes]:
+    """Return what has the kernel send from this address (ip(7) and ipv6(7): struct in_pktinfo, in6_pktinfo)."""
+    if isinstance(source, IPv4Address):
+        return socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=I4s4x", 0, source.packed)
+    return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, struct.pack("=16sI", source.packed, 0)
+
+
+def _read(version: int, each: socket.socket) -> list[Reply]:
+    replies = []
+    for _ in range(_MOST):
+        try:
+            data, (source, *_) = each.recvfrom(_LONGEST)
+        except OSError:
+            break
+        # With IPv4 the IP header comes along, with IPv6 it does not.
+        kind, begin = (IcmpEcho, 4 * (data[0] & 15)) if version == _IPV4 else (Icmp6Echo, 0)
+        try:
+            message = kind.parse(data[begin:])
+        except MalformedError:
+            continue
+        if message.reply:
+            replies.append(Reply(ip_address(source), message))
+    return replies

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Remotes that are asked by ICMP echo whether their host is there, in the daemon's loop.
+
+    Probe (what is desired) --follow--> sessions --ask--> Echo --> underlay
+                                           ^                          |
+                                           '------- hear <------------'
+
+A reply counts if it comes from the remote that was asked, and has what was sent there: a number that is waited for, and
+eight bytes that nobody guesses who did not see the request. It proves the way to the host and back, not that it takes
+VXLAN. A remote is dead when it has answered before and does not any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from typing import TYPE_CHECKING
+
+from vxnet import probe
+from vxnet.daemon.control import Remote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Container
+
+    from vxnet.daemon.echo import Echo, Reply
+    from vxnet.model import IPAddress, Probe, Vtep
+
+log = logging.getLogger("vxnetd")
+
+_SECRET = 8
+_MILLISECONDS = 1e3
+
+
+class _Peer:
+    """A remote: its session, and when it is asked next."""
+
+    def __init__(self, address: IPAddress, session: probe.Session, now: float, *, dead: bool) -> None:
+        self.address, self.session, self.dead = address, session, dead
+        self.since = now
+        self.sent = self.received = self.discarded = self.downs = 0
+        self.secret = secrets.token_bytes(_SECRET)
+        self.next: asyncio.TimerHandle | None = None
+
+
+class Probes:
+    """All of them. ``changed`` is called when other remotes are dead than before."""
+
+    def __init__(self, echo: Echo, changed: Callable[[], None]) -> None:
+        self._echo = echo
+        self._changed = changed
+        self._identifier = secrets.randbits(16)
+        self._peers: dict[IPAddress, _Peer] = {}
+        self._locals: dict[int, IPAddress] = {}
+        self._wanted: Probe | None = None
+
+    @property
+    def dead(self) -> frozenset[IPAddress]:
+        """The remotes that have answered and do not any more."""
+        return frozenset(peer.address for peer in self._peers.values() if peer.dead)
+
+    @property
+    def addresses(self) -> frozenset[IPAddress]:
+        """The remotes that are asked."""
+        return frozenset(self._peers)
+
+    def remotes(self) -> dict[IPAddress, Remote]:
+        """Return what there is to say of each, for people."""
+        now = asyncio.get_running_loop().time()
+        return {
+            peer.address: Remote(
+                address=str(peer.address),
+                by="probe",
+                state="up" if peer.session.up else "down",
+                remote_state="",
+                seconds=round(now - peer.since, 3),
+                dead=peer.dead,
+                sent=peer.sent,
+                received=peer.received,
+                discarded=peer.discarded,
+                downs=peer.downs,
+            )
+            for peer in self._peers.values()
+        }
+
+    # ---- what is desired ----
+
+    def follow(
+        self, wanted: Probe | None, vtep: Vtep | None, remotes: Collection[IPAddress], dead: Container[IPAddress]
+    ) -> None:
+        """Ask these remotes from the VTEP. ``dead``: who is to be taken for dead until it answers."""
+        if wanted is None or vtep is None:
+            wanted, remotes = None, ()
+        self._locals = {address.version: address for address in (vtep.local6, vtep.local) if address} if vtep else {}
+        for address in self._peers.keys() - set(remotes):
+            self._end(self._peers.pop(address))
+        if (wanted is None) != (self._wanted is None):
+            self._listen(to=wanted is not None)
+            for version, why in self._echo.missing.items() if wanted else ():
+                log.warning("remotes of IPv%d cannot be probed: vxnetd had no socket for ICMP: %s", version, why)
+        again = wanted != self._wanted
+        self._wanted = wanted
+        if wanted is None:
+            return
+        now = asyncio.get_running_loop().time()
+        for address in remotes:
+            peer = self._peers.get(address)
+            if peer is None:
+                session = probe.Session(detect_mult=wanted.detect_mult)
+                self._peers[address] = peer = _Peer(address, session, now, dead=address in dead)
+                self._schedule(peer, random.random())  # noqa: S311  (not all at once)
+            elif again:
+                peer.session = probe.retimed(peer.session, wanted.detect_mult)
+                self._schedule(peer, random.random())  # noqa: S311
+
+    def stop(self) -> None:
+        """End all of it, for good."""
+        self.follow(None, None, (), ())
+        self._echo.close()
+
+    def _end(self, peer: _Peer) -> None:
+        if peer.next:
+            peer.next.cancel()
+
+    def _listen(self, *, to: bool) -> None:
+        loop = asyncio.get_running_loop()
+        self._echo.listen(to=to)
+        for fileno in self._echo.filenos:
+            if to:
+                loop.add_reader(fileno, self._hear)
+            else:
+                loop.remove_reader(fileno)
+
+    # ---- what is asked, and answered ----
+
+    def _schedule(self, peer: _Peer, chance: float = 1) -> None:
+        """Have it asked after an interval, or a part of one."""
+        self._end(peer)
+        if self._wanted:
+            wait = chance * self._wanted.interval / _MILLISECONDS
+            peer.next = asyncio.get_running_loop().call_later(wait, self._ask, peer)
+
+    def _ask(self, peer: _Peer) -> None:
+        self._hear()  # what has arrived while this process had to wait for its turn
+        self._put(peer, probe.asked(peer.session))
+        source = self._locals.get(peer.address.version)
+        number = peer.session.number
+        if source and self._echo.ask(peer.address, source, self._identifier, number, peer.secret):
+            peer.sent += 1
+        self._schedule(peer)
+
+    def _hear(self) -> None:
+        for reply in self._echo.hear():
+            peer = self._peers.get(reply.remote)
+            if peer and reply.message.identifier == self._identifier:
+                self._take(peer, reply)
+
+    def _take(self, peer: _Peer, reply: Reply) -> None:
+        right = secrets.compare_digest(reply.message.payload, peer.secret)
+        after = probe.answered(peer.session, reply.message.sequence) if right else None
+        if after is None:
+            peer.discarded += 1
+            return
+        peer.received += 1
+        self._put(peer, after)
+
+    def _put(self, peer: _Peer, after: probe.Session) -> None:
+        """Let the session be ``after``, with all that follows."""
+        before, peer.session = peer.session, after
+        was_dead, peer.dead = peer.dead, not after.up and (before.up or peer.dead)
+        if after.up != before.up:
+            peer.since = asyncio.get_running_loop().time()
+            if after.up:
+                log.info("remote %s: up: it answers", peer.address)
+            else:
+                peer.downs += 1
+                log.warning("remote %s: dead: it does not answer any more", peer.address)
+        if peer.dead != was_dead:
+            self._changed()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.board import Board
+    from vxnet.plan import Change
 
 ONE = ("10.0.0.0/8", "192.0.2.9/32", "::/0", "fd00::5/128")
 OTHER = ("192.0.2.9/32",)
@@ -41,6 +42,11 @@ def of(*senders: tuple[str, ...] | None) -> HostState:
 def lists(board: Board) -> Counter[int]:
     """Return how many elements the trie has of each list."""
     return Counter(key.list for key, _ in board.maps.senders.items())
+
+
+def told(changes: tuple[Change, ...]) -> list[tuple[str, str, str]]:
+    """Return what was done to what."""
+    return [(change.action, change.kind, change.name) for change in changes]
 
 
 def taken(board: Board, name: str) -> int:
@@ -72,6 +78,15 @@ def test_a_list_goes_with_the_last_who_has_it(board: Board) -> None:
     assert lists(board) == {}
 
 
+def test_a_damaged_list_is_repaired(board: Board) -> None:
+    """What is gone of it is missed, and written once more."""
+    board.bring(of(ONE, OTHER))
+    key = next(key for key, _ in board.maps.senders.items() if key.list == taken(board, "s0"))
+    board.maps.senders.remove(key)
+    assert told(board.bring(of(ONE, OTHER))) == [("change", "segment", "s0")]
+    assert lists(board) == {taken(board, "s0"): len(ONE), taken(board, "s1"): len(OTHER)}
+
+
 def test_bfd_has_a_list_like_any(board: Board) -> None:
     """It shares one with segments that have the same; with other remotes it has another, and none once it is gone."""
     remotes = (ip_address("192.0.2.9"),)
@@ -86,7 +101,7 @@ def test_bfd_has_a_list_like_any(board: Board) -> None:
 def test_a_list_that_nobody_has_is_left_over(board: Board) -> None:
     """Who is killed between writing a list and telling a segment of it leaves one, which the next daemon takes away."""
     board.bring(of(OTHER))
-    number = Senders(board.maps).number(ONE)
+    number = Senders(board.maps).write([ONE])[ONE]
     assert number in lists(board)
     with board.host.enter():
         board.datapath = Datapath(board.run_dir)

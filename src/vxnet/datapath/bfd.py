@@ -39,13 +39,14 @@ def add(parts: Parts, bfd: Bfd) -> None:
     state = maps.state.get(_ZERO) or State()
     state.bfd_min_tx, state.bfd_min_rx, state.bfd_detect_mult = bfd.min_tx, bfd.min_rx, bfd.detect_mult
     maps.state.put(_ZERO, state)
+    senders = tuple(f"{remote}/{remote.max_prefixlen}" for remote in bfd.remotes)
     member = Member(
         kind=MEMBER_BFD,
         flags=MEMBER_DF,
         vni=bfd.vni,
         vni_out=bfd.vni,
         dstport=value.dstport,
-        senders=parts.senders.number(f"{remote}/{remote.max_prefixlen}" for remote in bfd.remotes),
+        senders=parts.senders.write([senders])[senders],
         ttl=_TTL,
         tos=_CS6,
         local=value.local,

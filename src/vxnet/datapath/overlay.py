@@ -68,8 +68,10 @@ def of(parts: Parts, dstport: int) -> Device | None:
 
 
 def remove_unused(parts: Parts, dstport: int) -> None:
-    """Take the device away if no tunnel needs its UDP port any more."""
-    if not any(m.kind == MEMBER_TUNNEL and m.dstport == dstport for m in parts.slots.members.values()):
+    """Take the device away if no tunnel needs its UDP port any more; that of the VTEP stays as long as this one."""
+    if dstport != parts.vtep.dstport and not any(
+        m.kind == MEMBER_TUNNEL and m.dstport == dstport for m in parts.slots.members.values()
+    ):
         remove(parts, dstport)
 
 

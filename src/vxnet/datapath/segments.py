@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from vxnet.datapath.layout import VtepValue
     from vxnet.datapath.parts import Parts
-    from vxnet.datapath.senders import Senders
     from vxnet.model import IPAddress, Segment
 
 
@@ -57,7 +56,8 @@ def add(parts: Parts, segments: Sequence[Segment]) -> None:
     maps, slots, value = parts.maps, parts.slots, parts.vtep
     made = list(_placed(parts, segments))
     slots.put_domains({each.domain: _domain(parts, each) for each in made})
-    slots.put_members({each.tunnel: _tunnel(value, each, parts.senders) for each in made})
+    lists = parts.senders.write(each.segment.senders for each in made)
+    slots.put_members({each.tunnel: _tunnel(value, each, lists[each.segment.senders]) for each in made})
     parts.senders.keep(slots.lists)
     flooding.rewrite_all(maps, slots, {each.domain: _remotes(each) for each in made})
     maps.arrivals.put_all((key, c_uint32(each.tunnel)) for each in made for key in _arrivals(value, each.segment))
@@ -107,7 +107,7 @@ def _domain(parts: Parts, made: _Made) -> Domain:
     )
 
 
-def _tunnel(value: VtepValue, made: _Made, senders: Senders) -> Member:
+def _tunnel(value: VtepValue, made: _Made, senders: int) -> Member:
     segment = made.segment
     member = Member(
         kind=MEMBER_TUNNEL,
@@ -115,7 +115,7 @@ def _tunnel(value: VtepValue, made: _Made, senders: Senders) -> Member:
         vni=segment.vni,
         vni_out=segment.vni,
         dstport=value.dstport,
-        senders=senders.number(segment.senders),
+        senders=senders,
         local=value.local,
         group=Address.of(segment.group),
         name=segment.name.encode(),

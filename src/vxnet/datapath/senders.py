@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from vxnet.datapath.maps import Maps
 
+Prefixes = tuple[str, ...] | None
+"""Who may send; None: anybody."""
+
 _MAPPED = 96
 """Bits in front of an IPv4 address in its mapped form."""
 
@@ -66,7 +69,7 @@ class Lists:
             del self._lists[key.list]
         return key.list
 
-    def of(self, number: int) -> tuple[str, ...] | None:
+    def of(self, number: int) -> Prefixes:
         """Return who is on a list, in order; None: anybody."""
         if number == SENDERS_ANYBODY:
             return None
@@ -85,19 +88,21 @@ class Senders(Lists):
         self._numbers = {frozenset(entries): number for number, entries in self._lists.items()}
         self._next = max(self._lists, default=SENDERS_ANYBODY) + 1
 
-    def number(self, prefixes: Iterable[str] | None) -> int:
-        """Return the number of the list with these, which is written if it is not there; None: anybody."""
+    def write(self, wanted: Iterable[Prefixes]) -> dict[Prefixes, int]:
+        """See that there are lists with these; return their numbers. One that is there already is written once more."""
+        return {prefixes: self._written(prefixes) for prefixes in set(wanted)}
+
+    def _written(self, prefixes: Prefixes) -> int:
         if prefixes is None:
             return SENDERS_ANYBODY
         entries = frozenset(map(_parsed, prefixes))
         if not entries:
             return SENDERS_NOBODY
-        if entries not in self._numbers:
-            number = self._free()
-            self._map.put_all((_key(number, entry), _THERE) for entry in entries)
-            self._lists[number] = set(entries)
-            self._numbers[entries] = number
-        return self._numbers[entries]
+        number = self._numbers.get(entries) or self._free()
+        self._map.put_all((_key(number, entry), _THERE) for entry in entries)
+        self._lists[number] = set(entries)
+        self._numbers[entries] = number
+        return number
 
     def _free(self) -> int:
         numbers = chain(range(self._next, SENDERS_NOBODY), range(SENDERS_ANYBODY + 1, self._next))

@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import logging
 import os
-from ctypes import c_uint8, c_uint32
-from itertools import chain
+import time
+from ctypes import c_uint8, c_uint32, sizeof
 from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath import attach, btf, libbpf
 from vxnet.datapath.devices import devices
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, alias, load, maps_of, owner_of, program_of, require_root
-from vxnet.datapath.layout import FDB_STATIC, LAYOUT, MEANING, FdbKey, FdbValue, State
+from vxnet.datapath.layout import FDB_STATIC, LAYOUT, MEANING, FdbKey, FdbValue, State, fields_of
 from vxnet.datapath.maps import SIZES, Maps
 from vxnet.errors import HostError
 
@@ -37,9 +37,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vxnetd")
 
-_ARRAY, _PERCPU_ARRAY = 2, 6  # enum bpf_map_type
+_PERCPU_ARRAY = 6  # enum bpf_map_type
 _CHUNK = 4096
 _STATE = c_uint32(0)
+_FDB = fields_of(FdbValue, "flags", "last_seen")
+
+_COARSE = 10**9
+"""Nanoseconds. The programs' clock is behind by up to a tick of the kernel: rather once more than not at all."""
 
 
 class Found(NamedTuple):
@@ -78,6 +82,7 @@ def _taken_over(run_dir: Path, theirs: dict[str, int], program: Program) -> Foun
     # As large as theirs, which may have grown (room.py).
     ours = load(elements={name: libbpf.map_info(fd).max_entries for name, fd in theirs.items() if name in SIZES})
     maps = Maps(ours.maps)
+    since = time.monotonic_ns() - _COARSE
     try:
         for name, (key_size, _) in SIZES.items():
             if name in theirs and key_size:  # what is in a ring buffer is not for later
@@ -86,7 +91,7 @@ def _taken_over(run_dir: Path, theirs: dict[str, int], program: Program) -> Foun
         state.layout = LAYOUT
         maps.state.put(_STATE, state)
         replaced = _replace(run_dir, ours, maps.instance)
-        _copy_learned(theirs["fdb"], maps)
+        _copy_learned(theirs["fdb"], maps, since)
     except BaseException:
         for fd in ours.programs.values():
             os.close(fd)
@@ -112,44 +117,39 @@ def _meaning(theirs: dict[str, int]) -> int | None:
 
 
 class _Way:
-    """How the bytes of keys or values get from one layout into another."""
+    """How keys or values get from one layout into another: one byte of all at a time, as there may be millions."""
 
-    def __init__(self, name: str, here: btf.Fields, there: btf.Fields, size: int) -> None:
-        self._name, self._size = name, size
+    def __init__(self, name: str, here: btf.Fields, there: btf.Fields, *, old: int, new: int) -> None:
+        """``old`` and ``new`` are how far one is from the next, in bytes."""
+        self._name, self._old, self._new = name, old, new
         both = here.keys() & there.keys()
         # Integers are little-endian, names end with zeros: what is longer goes on with zeros.
         self._moves = [(here[f][0], there[f][0], min(here[f][1], there[f][1])) for f in both]
         self._cut = [(here[f][0] + there[f][1], sum(here[f])) for f in both if here[f][1] > there[f][1]]
 
     def taken(self, raw: bytes) -> bytes:
-        """Return the same as it is laid out there. HostError if it does not fit into a field that is smaller there."""
-        for begin, end in self._cut:
-            if any(raw[begin:end]):
+        """Return the same as they are laid out there. HostError if one does not fit into a smaller field there."""
+        for at in (at for begin, end in self._cut for at in range(begin, end)):
+            if any(raw[at :: self._old]):
                 message = f"eBPF map {self._name}: an element of another version of vxnet does not fit into this one's"
                 raise HostError(message)
-        laid = bytearray(self._size)
+        laid = bytearray(len(raw) // self._old * self._new)
         for begin, to, length in self._moves:
-            laid[to : to + length] = raw[begin : begin + length]
+            for at in range(length):
+                laid[to + at :: self._new] = raw[begin + at :: self._old]
         return bytes(laid)
 
 
-def _elements(theirs: int, ours: int) -> Iterator[list[tuple[bytes, bytes]]]:
-    """Yield the elements of one map as the other has them: keys, and values (of each CPU) that are not all zero."""
+def _elements(theirs: int, ours: int) -> Iterator[tuple[bytes, bytes, int]]:
+    """Yield the elements of one map as the other has them, many at a time: keys, values (of each CPU), how many."""
     old, new = libbpf.map_info(theirs), libbpf.map_info(ours)
     here, there, name = btf.shape(theirs), btf.shape(ours), new.name.decode()
-    keys, values = _Way(name, here.key, there.key, new.key_size), _Way(name, here.value, there.value, new.value_size)
+    keys = _Way(name, here.key, there.key, old=old.key_size, new=new.key_size)
+    values = _Way(name, here.value, there.value, old=_stride(old), new=_stride(new))
     cpus = libbpf.cpus() if new.type == _PERCPU_ARRAY else 1
-    stride, wide = (_stride(info) for info in (old, new))
-    for raw_keys, raw_values, count in libbpf.map_batches(theirs, old.key_size, cpus * stride, _CHUNK):
-        elements = []
-        for n in range(count):
-            each = [raw_values[at : at + stride] for at in range(n * cpus * stride, (n + 1) * cpus * stride, stride)]
-            value = b"".join(values.taken(one).ljust(wide, b"\0") for one in each)
-            # Arrays begin with zeros. A hash map's element may be zero and say something.
-            if any(value) or new.type not in {_ARRAY, _PERCPU_ARRAY}:
-                elements.append((keys.taken(raw_keys[n * old.key_size : (n + 1) * old.key_size]), value))
-        if elements:
-            yield elements
+    for raw_keys, raw_values, count in libbpf.map_batches(theirs, old.key_size, cpus * _stride(old), _CHUNK):
+        taken = keys.taken(raw_keys[: count * old.key_size])
+        yield taken, values.taken(raw_values[: count * cpus * _stride(old)]), count
 
 
 def _stride(info: libbpf.MapInfo) -> int:
@@ -159,19 +159,20 @@ def _stride(info: libbpf.MapInfo) -> int:
 
 
 def _copy(theirs: int, ours: int) -> None:
-    for elements in _elements(theirs, ours):
-        keys, values = (b"".join(side) for side in zip(*elements, strict=True))
-        libbpf.map_update_batch(ours, keys, values, len(elements))
+    for keys, values, count in _elements(theirs, ours):
+        libbpf.map_update_batch(ours, keys, values, count)
 
 
-def _copy_learned(theirs: int, maps: Maps) -> None:
-    """Copy what has been learned, or seen again, since it was copied, and by the new programs not since then."""
-    fdb = maps.fdb
-    for raw_key, raw_value in chain.from_iterable(_elements(theirs, fdb.fd)):
-        key, value = FdbKey.from_buffer_copy(raw_key), FdbValue.from_buffer_copy(raw_value)
-        there = fdb.get(key)
-        if not value.flags & FDB_STATIC and (there is None or there.last_seen < value.last_seen):
-            fdb.put(key, value)
+def _copy_learned(theirs: int, maps: Maps, since: int) -> None:
+    """Copy what has been learned, or seen again, ``since`` then (ns), and by the new programs not after that."""
+    for keys, values, _ in _elements(theirs, maps.fdb.fd):
+        for at, (flags, seen) in enumerate(_FDB.iter_unpack(values)):
+            if flags & FDB_STATIC or seen < since:
+                continue
+            key = FdbKey.from_buffer_copy(keys, at * sizeof(FdbKey))
+            there = maps.fdb.get(key)
+            if there is None or there.last_seen < seen:
+                maps.fdb.put(key, FdbValue.from_buffer_copy(values, at * sizeof(FdbValue)))
 
 
 # ---- programs ------------------------------------------------------------------------------------------------------

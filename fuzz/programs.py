@@ -22,7 +22,8 @@ from fuzz.scenes import SCENES
 from tests.support.board import PORTS, UNDERLAY, UNDERLAY_MAC, next_hop_mac, open_board
 from tests.support.trial import CONTEXT, REDIRECT, SHOT, UNSPEC
 from tests.support.twins import NOW, Twins
-from vxnet.datapath import kernel, libbpf
+from vxnet.datapath import kernel
+from vxnet.datapath.libbpf import testrun
 from vxnet.drops import DROP_REASONS
 from vxnet.errors import KernelError
 from vxnet.model import DOWN
@@ -148,7 +149,7 @@ class Trials(Twins):
         parts = self.board.datapath._parts  # noqa: SLF001  (the fuzzer is a test, too)
         assert parts is not None
         context = CONTEXT.pack(self.board.index(device))
-        action, after, _ = libbpf.test_run(parts.program(program), packet, context)
+        action, after, _ = testrun.run(parts.program(program), packet, context)
         return action, after
 
     def _counted(self) -> Counter[DropReason]:

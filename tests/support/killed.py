@@ -19,10 +19,11 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from vxnet.datapath import attach, libbpf, routes, rtnetlink, vxlandev
+from vxnet.datapath import attach, routes, rtnetlink, vxlandev
 from vxnet.datapath import devices as net
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find
 from vxnet.datapath.layout import FDB_STATIC
+from vxnet.datapath.libbpf import clsact, rawmap, tcx
 from vxnet.datapath.slots import Slots
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from tests.support.running import Host
     from vxnet.model import IPAddress
 
-_WRITES = ("map_update", "map_update_batch", "map_delete", "tcx_attach", "tcx_detach", "clsact_attach", "clsact_detach")
+_WRITES = (
+    *((rawmap, name) for name in ("update", "update_batch", "delete")),
+    *((module, name) for module in (tcx, clsact) for name in ("attach", "detach")),
+)
 _RTM_GET = 2
 """The last two bits of an rtnetlink message that only asks (linux/rtnetlink.h: NEW 0, DEL 1, GET 2, SET 3)."""
 
@@ -75,8 +79,8 @@ class _Calls:
         """Count from now on."""
         for module in (net, vxlandev):
             module.talk = self._counted_talk  # type: ignore[attr-defined]
-        for name in _WRITES:
-            setattr(libbpf, name, self._counted(getattr(libbpf, name)))
+        for module, name in _WRITES:
+            setattr(module, name, self._counted(getattr(module, name)))
         for module in (net, routes):
             module.netlink = self._counted_netlink  # type: ignore[attr-defined]
         net.set_sysctl = self._counted(net.set_sysctl)

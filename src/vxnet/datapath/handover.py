@@ -22,10 +22,11 @@ from ctypes import c_uint8, c_uint32
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from vxnet.datapath import attach, btf, libbpf
+from vxnet.datapath import attach, btf
 from vxnet.datapath.devices import devices
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, alias, load, maps_of, owner_of, program_of, require_root
 from vxnet.datapath.layout import FDB_STATIC, LAYOUT, MEANING, FdbKey, FdbValue, State
+from vxnet.datapath.libbpf import objects, rawmap
 from vxnet.datapath.maps import SIZES, Maps
 from vxnet.errors import HostError
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vxnet.datapath.libbpf import Loaded, Program
+    from vxnet.datapath.libbpf.loading import Loaded
+    from vxnet.datapath.libbpf.objects import Program
 
 log = logging.getLogger("vxnetd")
 
@@ -60,7 +62,7 @@ def take_over(run_dir: Path) -> Found | None:
         return None
     if maps := maps_of(program):
         return Found(maps, {})
-    theirs = dict(filter(None, map(libbpf.map_by_id, program.map_ids)))
+    theirs = dict(filter(None, map(objects.map_by_id, program.map_ids)))
     try:
         return _taken_over(run_dir, theirs, program)
     finally:
@@ -76,7 +78,7 @@ def _taken_over(run_dir: Path, theirs: dict[str, int], program: Program) -> Foun
         )
         raise HostError(message)
     # As large as theirs, which may have grown (room.py).
-    ours = load(elements={name: libbpf.map_info(fd).max_entries for name, fd in theirs.items() if name in SIZES})
+    ours = load(elements={name: objects.map_info(fd).max_entries for name, fd in theirs.items() if name in SIZES})
     maps = Maps(ours.maps)
     try:
         for name, (key_size, _) in SIZES.items():
@@ -101,8 +103,8 @@ def _meaning(theirs: dict[str, int]) -> int | None:
     if "state" not in theirs:
         return None
     place = btf.shape(theirs["state"]).value.get("meaning")
-    value = (c_uint8 * libbpf.map_info(theirs["state"]).value_size)()
-    if place is None or not libbpf.map_lookup(theirs["state"], _STATE, value):
+    value = (c_uint8 * objects.map_info(theirs["state"]).value_size)()
+    if place is None or not rawmap.lookup(theirs["state"], _STATE, value):
         return None
     offset, size = place
     return int.from_bytes(bytes(value[offset : offset + size]), "little")
@@ -135,12 +137,12 @@ class _Way:
 
 def _elements(theirs: int, ours: int) -> Iterator[list[tuple[bytes, bytes]]]:
     """Yield the elements of one map as the other has them: keys, and values (of each CPU) that are not all zero."""
-    old, new = libbpf.map_info(theirs), libbpf.map_info(ours)
+    old, new = objects.map_info(theirs), objects.map_info(ours)
     here, there, name = btf.shape(theirs), btf.shape(ours), new.name.decode()
     keys, values = _Way(name, here.key, there.key, new.key_size), _Way(name, here.value, there.value, new.value_size)
-    cpus = libbpf.cpus() if new.type == _PERCPU_ARRAY else 1
+    cpus = rawmap.cpus() if new.type == _PERCPU_ARRAY else 1
     stride, wide = (_stride(info) for info in (old, new))
-    for raw_keys, raw_values, count in libbpf.map_batches(theirs, old.key_size, cpus * stride, _CHUNK):
+    for raw_keys, raw_values, count in rawmap.batches(theirs, old.key_size, cpus * stride, _CHUNK):
         elements = []
         for n in range(count):
             each = [raw_values[at : at + stride] for at in range(n * cpus * stride, (n + 1) * cpus * stride, stride)]
@@ -152,7 +154,7 @@ def _elements(theirs: int, ours: int) -> Iterator[list[tuple[bytes, bytes]]]:
             yield elements
 
 
-def _stride(info: libbpf.MapInfo) -> int:
+def _stride(info: objects.MapInfo) -> int:
     """Return from one CPU's value to the next one's, in bytes; the value's size where there is only one."""
     size = int(info.value_size)
     return -(-size // 8) * 8 if info.type == _PERCPU_ARRAY else size
@@ -161,7 +163,7 @@ def _stride(info: libbpf.MapInfo) -> int:
 def _copy(theirs: int, ours: int) -> None:
     for elements in _elements(theirs, ours):
         keys, values = (b"".join(side) for side in zip(*elements, strict=True))
-        libbpf.map_update_batch(ours, keys, values, len(elements))
+        rawmap.update_batch(ours, keys, values, len(elements))
 
 
 def _copy_learned(theirs: int, maps: Maps) -> None:

@@ -21,7 +21,9 @@
 #include <bpf/bpf_helpers.h>
 
 #include "access.h"
+#include "liveness.h"
 #include "loop.h"
+#include "overlay.h"
 #include "underlay.h"
 
 SEC("tc")

@@ -8,7 +8,6 @@
 
 #include "checksum.h"
 #include "parse.h"
-#include "structs.h"
 
 /*
  * A packet as it lies there: the outer headers that come first, and what is the same behind both kinds of them. v6 is a

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The eBPF programs on packets that nobody would send, beside the reference switch.
 
-packet --test run--> vxnet_access, vxnet_underlay    action, packet, drop      ==  what switch.py makes of it
+packet --test run--> vxnet_access, vxnet_underlay    action, packet, drop      ==  what the reference makes of it
              `-- left to the VXLAN device --real packet--> vxnet_overlay       ==  the same
 
 BPF_PROG_TEST_RUN carries no redirect out: where a frame would have gone is told by the counters of its member, which
@@ -31,7 +31,7 @@ from vxnet.packet import ecn, ethernet, ip, vxlan
 from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.mac import BROADCAST, parse_mac
 from vxnet.packet.outer import read_outer
-from vxnet.switch import LEFT_TO_HOST, ToPort
+from vxnet.switch.outcome import LEFT_TO_HOST, ToPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tests.support.board import Board
     from vxnet.drops import DropReason
     from vxnet.model import HostState
-    from vxnet.switch import Copy, Outcome
+    from vxnet.switch.outcome import Copy, Outcome
 
 NAME = "programs"
 

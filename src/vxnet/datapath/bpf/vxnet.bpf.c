@@ -12,7 +12,7 @@
  *      +----+       port      |   <-- vxnet_overlay <- VXLAN dev|<---- (what vxnet_underlay declined)
  *                             +---------------------------------+
  *
- * The fast path may only decline, never decide differently. The rules are those of vxnet/switch.py, which the tests hold
+ * The fast path may only decline, never decide differently. The rules are those of vxnet/switch/, which the tests hold
  * these programs to.
  */
 #include <linux/bpf.h>

@@ -16,14 +16,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from vxnet.datapath import devices as net
+from vxnet.datapath import filters
 from vxnet.datapath.libbpf import clsact, objects, tcx
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from vxnet.datapath.devices import Filter
+    from vxnet.datapath.filters import Filter
     from vxnet.datapath.libbpf.objects import Program
 
 _HANDLE = 1
@@ -59,7 +59,7 @@ def programs(ifindex: int) -> Iterator[Attached]:
 
 def programs_of_all(present: Iterable[int]) -> Iterator[Attached]:
     """Every eBPF program at the ingress of these devices."""
-    filtered = net.with_clsact()
+    filtered = filters.with_clsact()
     for ifindex in present:
         yield from _tcx_programs(ifindex)
         if ifindex in filtered:
@@ -73,7 +73,7 @@ def _tcx_programs(ifindex: int) -> Iterator[Attached]:
 
 
 def _clsact_programs(ifindex: int) -> Iterator[Attached]:
-    for place in net.ingress_filters(ifindex):
+    for place in filters.ingress(ifindex):
         prog_id = clsact.query(ifindex, place.handle, place.priority) if place.handle else None
         if prog_id and (program := objects.program_by_id(prog_id)):
             yield Attached(ifindex, program, place)
@@ -119,7 +119,7 @@ def _attach_tcx(ifindex: int, prog_fd: int, replaced: int | None) -> None:
 
 
 def _free_priority(ifindex: int) -> int:
-    taken = {place.priority for place in net.ingress_filters(ifindex)}
+    taken = {place.priority for place in filters.ingress(ifindex)}
     for priority in _PRIORITIES:
         if priority not in taken:
             return priority
@@ -137,7 +137,7 @@ def detach(ifindex: int, instance: int) -> None:
 def remove(found: Attached) -> None:
     """Take a program off its device, and the clsact qdisc too if nothing is in it."""
     _remove(found)
-    net.remove_empty_clsact(found.ifindex)
+    filters.remove_empty_clsact(found.ifindex)
 
 
 def _remove(found: Attached) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vxnet.datapath import attach as vxnet
-from vxnet.datapath import libbpf
+from vxnet.datapath.libbpf import loading, objects
 from vxnet.errors import HostError
 
 if TYPE_CHECKING:
@@ -46,27 +46,27 @@ def compiled(name: str) -> Path:
     return target
 
 
-def load(name: str) -> libbpf.Loaded:
-    """The programs and maps of ``NAME.bpf.c``, new in the kernel; see `libbpf.close`."""
-    return libbpf.load(str(compiled(name)), {}, {}, {})
+def load(name: str) -> loading.Loaded:
+    """The programs and maps of ``NAME.bpf.c``, new in the kernel; see `loading.close`."""
+    return loading.load(str(compiled(name)), {}, {}, {})
 
 
-def attach(node: Node, device: str, loaded: libbpf.Loaded, program: str) -> None:
+def attach(node: Node, device: str, loaded: loading.Loaded, program: str) -> None:
     """Put a program at the ingress of a device in ``node``, the way vxnet does it."""
     with node.enter():
         vxnet.attach(socket.if_nametoindex(device), loaded.programs[program], _instance(loaded))
 
 
-def detach(node: Node, device: str, loaded: libbpf.Loaded) -> None:
+def detach(node: Node, device: str, loaded: loading.Loaded) -> None:
     """Take it away again."""
     with node.enter():
         vxnet.detach(socket.if_nametoindex(device), _instance(loaded))
 
 
-def _instance(loaded: libbpf.Loaded) -> int:
+def _instance(loaded: loading.Loaded) -> int:
     """What tells these programs from others: the one map that all of them use."""
     (fd,) = loaded.maps.values()
-    return int(libbpf.map_info(fd).id)
+    return int(objects.map_info(fd).id)
 
 
 def index_of(node: Node, device: str) -> int:

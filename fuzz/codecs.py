@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from fuzz import corpus, packets
 from fuzz.mutation import mutated
-from vxnet import answers, security
 from vxnet.model import Source
 from vxnet.packet import ecn, ethernet, flow, ip, nd
 from vxnet.packet.arp import LENGTH as ARP_LENGTH
@@ -29,6 +28,7 @@ from vxnet.packet.mac import format_mac, parse_mac
 from vxnet.packet.outer import read_outer
 from vxnet.packet.udp import Udp
 from vxnet.packet.vxlan import Vxlan
+from vxnet.switch import answers, security
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

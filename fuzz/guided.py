@@ -66,7 +66,7 @@ def guided(seed: int, *, seconds: int = 0, inputs: int = -1, grown: Path | None 
 def _main() -> None:
     import atheris  # noqa: PLC0415  (a guided process alone has it)
 
-    with atheris.instrument_imports(include=["vxnet.packet", "vxnet.answers", "vxnet.security"]):
+    with atheris.instrument_imports(include=["vxnet.packet", "vxnet.switch.answers", "vxnet.switch.security"]):
         from fuzz import codecs  # noqa: PLC0415  (what is imported here is instrumented)
 
     def one(data: bytes) -> None:

@@ -19,7 +19,7 @@ from fuzz import corpus
 from fuzz.exploring import explore
 from vxnet.errors import ConfigError
 from vxnet.sources import hostfile
-from vxnet.switch import Switch
+from vxnet.switch.switch import Switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,7 +19,7 @@ from vxnet.model import DOWN
 from vxnet.plan import Actual, plan
 from vxnet.sources.ovsdb.desired import desired
 from vxnet.sources.values import DEVICE_NAME_MAX, SEGMENT_NAME_MAX
-from vxnet.switch import Switch
+from vxnet.switch.switch import Switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

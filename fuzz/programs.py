@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The eBPF programs on packets that nobody would send, beside the reference switch.
 
-packet --test run--> vxnet_access, vxnet_underlay    action, packet, drop      ==  what switch.py makes of it
+packet --test run--> vxnet_access, vxnet_underlay    action, packet, drop      ==  what the reference makes of it
              `-- left to the VXLAN device --real packet--> vxnet_overlay       ==  the same
 
 BPF_PROG_TEST_RUN carries no redirect out: where a frame would have gone is told by the counters of its member, which
@@ -22,7 +22,8 @@ from fuzz.scenes import SCENES
 from tests.support.board import PORTS, UNDERLAY, UNDERLAY_MAC, next_hop_mac, open_board
 from tests.support.trial import CONTEXT, REDIRECT, SHOT, UNSPEC
 from tests.support.twins import NOW, Twins
-from vxnet.datapath import kernel, libbpf
+from vxnet.datapath import kernel
+from vxnet.datapath.libbpf import testrun
 from vxnet.drops import DROP_REASONS
 from vxnet.errors import KernelError
 from vxnet.model import DOWN
@@ -30,7 +31,7 @@ from vxnet.packet import ecn, ethernet, ip, vxlan
 from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.mac import BROADCAST, parse_mac
 from vxnet.packet.outer import read_outer
-from vxnet.switch import LEFT_TO_HOST, ToPort
+from vxnet.switch.outcome import LEFT_TO_HOST, ToPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from tests.support.board import Board
     from vxnet.drops import DropReason
     from vxnet.model import HostState
-    from vxnet.switch import Copy, Outcome
+    from vxnet.switch.outcome import Copy, Outcome
 
 NAME = "programs"
 
@@ -148,7 +149,7 @@ class Trials(Twins):
         parts = self.board.datapath._parts  # noqa: SLF001  (the fuzzer is a test, too)
         assert parts is not None
         context = CONTEXT.pack(self.board.index(device))
-        action, after, _ = libbpf.test_run(parts.program(program), packet, context)
+        action, after, _ = testrun.run(parts.program(program), packet, context)
         return action, after
 
     def _counted(self) -> Counter[DropReason]:

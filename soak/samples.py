@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from soak.world import LASTING
-from vxnet.datapath import libbpf
 from vxnet.datapath.devices import devices
+from vxnet.datapath.libbpf import objects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +154,7 @@ def _rss(process: Path) -> int:
 
 def _memory(map_id: int) -> int:
     """Return what the kernel says a map takes."""
-    found = libbpf.map_by_id(map_id)
+    found = objects.map_by_id(map_id)
     if not found:
         return 0
     try:

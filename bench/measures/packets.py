@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from bench import bpf
 from bench.process import running
-from vxnet.datapath import libbpf
+from vxnet.datapath.libbpf import loading, rawmap
 from vxnet.lab import wait_until
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ def flowing(bed: Bed, packet: str = "") -> Iterator[int]:
             generator.check()
     finally:
         bpf.detach(bed.b, "eth0", loaded)
-        libbpf.close(loaded)
+        loading.close(loaded)
 
 
 def _count(counter: int) -> int:
     """What the sink has counted on all CPUs."""
-    counts = (c_uint64 * libbpf.cpus())()
-    libbpf.map_lookup(counter, c_uint32(0), counts)
+    counts = (c_uint64 * rawmap.cpus())()
+    rawmap.lookup(counter, c_uint32(0), counts)
     return sum(counts)

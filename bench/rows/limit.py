@@ -13,7 +13,7 @@ from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
 from bench import bpf
-from vxnet.datapath import libbpf
+from vxnet.datapath.libbpf import loading, rawmap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +33,8 @@ def running(bed: Bed) -> Iterator[None]:
         host.ip("link", "set", "eth0", "address", vm.mac)
         loaded = bpf.load("limit")
         for key, device in ((TO_UNDERLAY, "eth0"), (TO_PORT, vm.device)):
-            libbpf.map_update(loaded.maps["devices"], c_uint32(key), c_uint32(bpf.index_of(host, device)))
+            rawmap.update(loaded.maps["devices"], c_uint32(key), c_uint32(bpf.index_of(host, device)))
         bpf.attach(host, vm.device, loaded, "access")
         bpf.attach(host, "eth0", loaded, "underlay")
-        libbpf.close(loaded)
+        loading.close(loaded)
     yield

@@ -14,7 +14,7 @@ import pytest
 from tests.support.btf import Btf
 from vxnet.datapath import layout
 from vxnet.datapath.maps import SIZES, CounterMap, Map, Maps, Ring
-from vxnet.duplicates import DUPLICATE_TIME
+from vxnet.switch.duplicates import DUPLICATE_TIME
 
 SOURCES = Path(str(files("vxnet.datapath.bpf")))
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.board import host_state, open_board
-from vxnet.datapath import attach, kernel, libbpf
+from vxnet.datapath import attach, kernel
+from vxnet.datapath.libbpf import loading, objects
 from vxnet.datapath.maps import SIZES, Maps
 from vxnet.model import VXLAN_PORT
 
@@ -19,38 +20,32 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def loaded() -> Iterator[libbpf.Loaded]:
+def loaded() -> Iterator[loading.Loaded]:
     """The programs and maps in the kernel, given back afterwards."""
     loaded = kernel.load()
     yield loaded
-    close(loaded)
+    loading.close(loaded)
 
 
-def close(loaded: libbpf.Loaded) -> None:
-    """Give the descriptors back."""
-    for fd in (*loaded.programs.values(), *loaded.maps.values()):
-        os.close(fd)
-
-
-def test_programs_and_maps(loaded: libbpf.Loaded) -> None:
+def test_programs_and_maps(loaded: loading.Loaded) -> None:
     """Three programs for devices, two for the daemon; every map that Python knows, with the sizes it believes in."""
     assert set(loaded.programs) == {kernel.ACCESS, kernel.UNDERLAY, kernel.OVERLAY, kernel.PROBE, kernel.SAY}
     assert set(SIZES) <= set(loaded.maps)
     for name, sizes in SIZES.items():
-        info = libbpf.map_info(loaded.maps[name])
+        info = objects.map_info(loaded.maps[name])
         assert (info.key_size, info.value_size) == sizes, name
 
 
-def test_loading_again_takes_over_the_maps(loaded: libbpf.Loaded) -> None:
+def test_loading_again_takes_over_the_maps(loaded: loading.Loaded) -> None:
     """New programs over the same maps: what was learned and counted is theirs too."""
     maps = Maps({name: os.dup(fd) for name, fd in loaded.maps.items()})
     with maps:
         again = kernel.load(maps)
     try:
         for name in SIZES:
-            assert libbpf.map_info(again.maps[name]).id == libbpf.map_info(loaded.maps[name]).id
+            assert objects.map_info(again.maps[name]).id == objects.map_info(loaded.maps[name]).id
     finally:
-        close(again)
+        loading.close(again)
 
 
 def test_the_overlay_program_holds_every_map(tmp_path: Path) -> None:
@@ -61,5 +56,5 @@ def test_the_overlay_program_holds_every_map(tmp_path: Path) -> None:
         with board.host.enter():
             (program,) = (found.program for found in attach.programs(overlay))
         assert program.name == kernel.OVERLAY
-        assert set(program.map_ids) >= {libbpf.map_info(fd).id for fd in board.maps.fds.values()}
+        assert set(program.map_ids) >= {objects.map_info(fd).id for fd in board.maps.fds.values()}
         assert len(board.maps.fds) > len(SIZES)

@@ -16,10 +16,11 @@ from bench import bpf
 from tests.support.labs import two_hosts
 from tests.support.running import base
 from tests.support.stream import Stream
-from vxnet.datapath import attach, kernel, libbpf, ports
+from vxnet.datapath import attach, kernel, ports
 from vxnet.datapath.actual import read
 from vxnet.datapath.apply import Datapath
 from vxnet.datapath.devices import devices
+from vxnet.datapath.libbpf import loading, objects
 from vxnet.lab import Lab
 from vxnet.model import DOWN
 from vxnet.plan import plan
@@ -97,10 +98,10 @@ def stranger(node: Node, device: str) -> Iterator[int]:
     loaded = bpf.load("sink")
     try:
         bpf.attach(node, device, loaded, "sink")
-        yield libbpf.program(loaded.programs["sink"]).id
+        yield objects.program(loaded.programs["sink"]).id
         bpf.detach(node, device, loaded)
     finally:
-        libbpf.close(loaded)
+        loading.close(loaded)
 
 
 def attached(node: Node, device: str) -> list[attach.Attached]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tests.support.hostile import Net, blue, frame, hostile, macs, wrapped
 from tests.support.victims import Victims, storm
-from vxnet.datapath.libbpf import cpus
+from vxnet.datapath.libbpf.rawmap import cpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

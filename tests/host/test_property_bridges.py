@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
     from vxnet.model import Tunnel
-    from vxnet.switch import Outcome
+    from vxnet.switch.outcome import Outcome
 
 _examples = itertools.count(1)
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)

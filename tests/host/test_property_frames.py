@@ -23,14 +23,14 @@ from tests.support.twins import Twins
 from tests.support.underlay_packets import VNIS, UnderlayPacket, underlay_packets
 from tests.support.weights import weighted
 from vxnet.model import FdbEntry
-from vxnet.switch import ToPort
+from vxnet.switch.outcome import ToPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Address
 
     from vxnet.model import Vtep
-    from vxnet.switch import Outcome
+    from vxnet.switch.outcome import Outcome
 
 _examples = itertools.count(1)
 

@@ -19,10 +19,11 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from vxnet.datapath import attach, libbpf, routes, rtnetlink, vxlandev
+from vxnet.datapath import attach, filters, routes, rtnetlink
 from vxnet.datapath import devices as net
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find
 from vxnet.datapath.layout import FDB_STATIC
+from vxnet.datapath.libbpf import clsact, rawmap, tcx
 from vxnet.datapath.slots import Slots
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from tests.support.running import Host
     from vxnet.model import IPAddress
 
-_WRITES = ("map_update", "map_update_batch", "map_delete", "tcx_attach", "tcx_detach", "clsact_attach", "clsact_detach")
-_RTM_GET = 2
-"""The last two bits of an rtnetlink message that only asks (linux/rtnetlink.h: NEW 0, DEL 1, GET 2, SET 3)."""
+_WRITES = (
+    *((rawmap, name) for name in ("update", "update_batch", "delete")),
+    *((module, name) for module in (tcx, clsact) for name in ("attach", "detach")),
+)
 
 
 class Ended(NamedTuple):
@@ -69,15 +71,14 @@ class _Calls:
 
     def __init__(self, kill_before: int, shared: mmap.mmap) -> None:
         self._kill_before, self._shared, self._begun = kill_before, shared, 0
-        self._talk, self._netlink = rtnetlink.talk, net.netlink
+        self._netlink = rtnetlink.netlink
 
     def count(self) -> None:
         """Count from now on."""
-        for module in (net, vxlandev):
-            module.talk = self._counted_talk  # type: ignore[attr-defined]
-        for name in _WRITES:
-            setattr(libbpf, name, self._counted(getattr(libbpf, name)))
-        for module in (net, routes):
+        rtnetlink.talk = self._counted(rtnetlink.talk)  # by `request`: who only asks has imported it
+        for module, name in _WRITES:
+            setattr(module, name, self._counted(getattr(module, name)))
+        for module in (filters, routes):
             module.netlink = self._counted_netlink  # type: ignore[attr-defined]
         net.set_sysctl = self._counted(net.set_sysctl)
 
@@ -93,11 +94,6 @@ class _Calls:
             return function(*arguments, **options)
 
         return counted
-
-    def _counted_talk(self, message: int, *arguments: Any) -> Iterator[bytes]:
-        if message & 3 != _RTM_GET:
-            self._step()
-        return self._talk(message, *arguments)
 
     @contextmanager
     def _counted_netlink(self, what: str) -> Iterator[Any]:

@@ -23,10 +23,11 @@ from msgspec.structs import replace
 
 from tests.support.labs import two_hosts
 from vxnet.daemon import control
-from vxnet.datapath import attach, libbpf, report, vxlandev
+from vxnet.datapath import attach, report, vxlandev
 from vxnet.datapath.actual import read
 from vxnet.datapath.devices import devices
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, find
+from vxnet.datapath.libbpf import objects
 from vxnet.datapath.routes import all_group_routes
 from vxnet.datapath.slots import Slots
 from vxnet.lab import Lab
@@ -196,9 +197,9 @@ class Host:
     def maps(self) -> dict[int, str]:
         """Return the maps of those programs, their names by their ids."""
         names = {}
-        for program in filter(None, map(libbpf.program_by_id, self.programs().values())):
+        for program in filter(None, map(objects.program_by_id, self.programs().values())):
             for map_id in program.map_ids:
-                if found := libbpf.map_by_id(map_id):
+                if found := objects.map_by_id(map_id):
                     names[map_id] = found[0]
                     os.close(found[1])
         return names
@@ -315,9 +316,9 @@ def end(pid: int, number: signal.Signals) -> None:
 
 def gone(programs: Iterable[int], maps: Iterable[int]) -> bool:
     """Tell whether the kernel has none of these programs and maps any more."""
-    left = {n for n in programs if libbpf.program_by_id(n)}
+    left = {n for n in programs if objects.program_by_id(n)}
     for map_id in maps:
-        if found := libbpf.map_by_id(map_id):
+        if found := objects.map_by_id(map_id):
             os.close(found[1])
             left.add(map_id)
     return not left

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vxnet.datapath import libbpf
+from vxnet.datapath.libbpf import testrun
 from vxnet.drops import DropReason
 
 if TYPE_CHECKING:
@@ -37,5 +37,5 @@ def trial(board: Board, program: str, packet: bytes, device: str) -> Trial:
     before = board.drops()
     with board.host.enter():
         context = CONTEXT.pack(board.index(device))
-        action, after, _ = libbpf.test_run(parts.program(program), packet, context)
+        action, after, _ = testrun.run(parts.program(program), packet, context)
     return Trial(action, after, board.drops() - before)

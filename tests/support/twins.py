@@ -20,13 +20,14 @@ from vxnet.packet import ethernet, ip, vxlan
 from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.flow import PORT_MIN
 from vxnet.packet.mac import format_mac, parse_mac
-from vxnet.switch import Behind, Switch, ToPort, ToUnderlay
+from vxnet.switch.outcome import Behind, ToPort, ToUnderlay
+from vxnet.switch.switch import Switch
 
 if TYPE_CHECKING:
     from vxnet.datapath.layout import FdbValue
     from vxnet.model import HostState
     from vxnet.plan import Change, Value
-    from vxnet.switch import Outcome, Place
+    from vxnet.switch.outcome import Outcome, Place
 
 NOW = 1000.0
 """The reference switch's clock, which stands still; only `Twins.expire` makes entries old."""
@@ -73,11 +74,11 @@ class Twins:
     def expire(self, segment: str, mac: str) -> None:
         """Make a learned entry too old, if there is one."""
         settings = next((s for s in self.state.segments if s.name == segment), None)
-        entry = self.reference._fdb[segment].get((0, mac)) if settings else None
+        entry = self.reference._fdb.tables[segment].get((0, mac)) if settings else None
         if settings is None or entry is None or entry.last_seen is None:
             return
         seen = NOW - settings.ageing - 1
-        self.reference._fdb[segment][0, mac] = type(entry)(entry.place, seen)
+        self.reference._fdb.tables[segment][0, mac] = type(entry)(entry.place, seen)
         key = self._key(segment, 0, parse_mac(mac))
         value = self.board.maps.fdb.get(key)
         assert value is not None
@@ -129,7 +130,7 @@ class Twins:
             wanted.append(vxlan.onto_ethernet(packet, src_mac=UNDERLAY_MAC, dst_mac=hop))
         # The fast path sends exactly what the reference says; the kernel's VXLAN device chooses some fields itself.
         exact = len(copies) == 1 and not copies[0].remote.is_multicast and self._is_fast(copies[0])
-        checksums = {self.reference._tunnels[copy.tunnel].csum for copy in copies}
+        checksums = {self.reference._members.tunnels[copy.tunnel].csum for copy in copies}
         for packet in packets:
             at = ethernet.HEADER_LENGTH + _header_length(packet)
             assert {packet[at + 6 : at + 8] != b"\0\0"} <= checksums
@@ -141,10 +142,10 @@ class Twins:
 
     def _is_fast(self, copy: ToUnderlay) -> bool:
         """Whether this is unicast in a segment whose place is known, and has a whole IP header."""
-        segment, tunnel = self.reference._networks.get(copy.tunnel), self.reference._tunnels[copy.tunnel]
+        segment, tunnel = self.reference._members.domains.get(copy.tunnel), self.reference._members.tunnels[copy.tunnel]
         if segment is None or tunnel.csum or not tunnel.ttl or tunnel.tos is None:
             return False
-        known = self.reference._find(segment, (0, format_mac(copy.frame[:6])), NOW)
+        known = self.reference._fdb.find(segment, (0, format_mac(copy.frame[:6])), NOW)
         least = {ethernet.IPV4: 34, ethernet.IPV6: 54}.get(int.from_bytes(copy.frame[12:14], "big"), 1 << 16)
         return known is not None and len(copy.frame) >= least
 
@@ -232,7 +233,7 @@ def _was_learned(switch: Switch, value: Value) -> bool:
     """Tell whether this is a static entry in the place of a learned one: then the datapath counts all of them anew."""
     if not isinstance(value, FdbEntry):
         return False
-    entry = switch._fdb.get(value.segment, {}).get((0, value.mac))
+    entry = switch._fdb.tables.get(value.segment, {}).get((0, value.mac))
     return entry is not None and entry.last_seen is not None
 
 
@@ -256,10 +257,10 @@ def _carried_over(old: Switch, before: HostState, state: HostState) -> Switch:
         return place.tunnel in remotes and remotes[place.tunnel] in {None, place.remote}
 
     for name in networks:
-        for key, entry in old._fdb[name].items():
+        for key, entry in old._fdb.tables[name].items():
             if entry.last_seen is not None and stays(entry.place):
-                new._fdb[name].setdefault(key, entry)
-    new._moves.take_over(old._moves, stays)
+                new._fdb.tables[name].setdefault(key, entry)
+    new._fdb.moves.take_over(old._fdb.moves, stays)
     new.tunnel_traffic |= {name: old.tunnel_traffic[name] for name in remotes}
     new.port_traffic |= {device: old.port_traffic[device] for device in ports}
     return new

@@ -125,12 +125,12 @@ def test_drop_reasons_are_told() -> None:
 
 
 def test_rules_are_numbered_from_one_on() -> None:
-    """switch.py and the C cite the rules by these numbers."""
+    """The reference switch and the C cite the rules by these numbers."""
     section = text_of(HOW_IT_WORKS).partition("\n## The forwarding rules\n")[2].partition("\n## ")[0]
     rules = re.findall(r"^(\d+)\. ", section, re.MULTILINE)
     assert rules == [str(number) for number in range(1, len(rules) + 1)]
     cited = re.findall(
-        r"[Rr]ules? (\d+)", "".join(map(text_of, (*BPF.glob("*.h"), *(ROOT / "src/vxnet").glob("*.py"))))
+        r"[Rr]ules? (\d+)", "".join(map(text_of, (*BPF.glob("*.h"), *(ROOT / "src/vxnet").rglob("*.py"))))
     )
     assert set(cited) <= set(rules)
 

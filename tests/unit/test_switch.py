@@ -22,7 +22,8 @@ from vxnet.drops import drop_reason
 from vxnet.model import DOWN, FdbEntry, HostState, Port, Segment, Vtep
 from vxnet.packet.ethernet import DOT1AD, VlanTag, strip_tag
 from vxnet.packet.mac import BROADCAST, ZERO
-from vxnet.switch import Copy, Outcome, Switch, ToPort, ToUnderlay, Traffic
+from vxnet.switch.outcome import Copy, Outcome, ToPort, ToUnderlay, Traffic
+from vxnet.switch.switch import Switch
 
 BLUE = Segment(name="blue", vni=10, remotes=(REMOTE, OTHER_REMOTE))
 PORTS = tuple(Port(device=device, segment="blue") for device in ("tap0", "tap1", "tap2"))

@@ -10,7 +10,8 @@ from tests.unit.frames import LOCAL, from_remote
 from vxnet.drops import drop_reason
 from vxnet.model import HostState, Neighbour, Port, Segment, Source, Vtep
 from vxnet.packet.ethernet import VlanTag, put_tag
-from vxnet.switch import Outcome, Switch, ToPort, Traffic
+from vxnet.switch.outcome import Outcome, ToPort, Traffic
+from vxnet.switch.switch import Switch
 
 SEGMENTS = (Segment(name="blue", vni=10), Segment(name="red", vni=20))
 

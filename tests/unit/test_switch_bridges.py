@@ -11,7 +11,8 @@ from vxnet.model import Bridge, HostState, Port, Tunnel, Vlans
 from vxnet.packet import ethernet
 from vxnet.packet.ethernet import DOT1AD, VlanTag
 from vxnet.packet.mac import BROADCAST
-from vxnet.switch import Behind, Copy, Outcome, Switch, ToPort, ToUnderlay
+from vxnet.switch.outcome import Behind, Copy, Outcome, ToPort, ToUnderlay
+from vxnet.switch.switch import Switch
 
 FLOODED = frame(MAC_A, BROADCAST)
 
@@ -119,7 +120,7 @@ def test_known_where_its_vlan_does_not_go() -> None:
     switch = bridge(TRUNK, TRUNK)
     switch.from_port("tap1", tagged(7, data=frame(MAC_B, BROADCAST)), 0)
     moved = bridge(TRUNK, SOME)
-    moved._fdb = {"br0": {(8, MAC_B): switch._fdb["br0"][7, MAC_B]}}
+    moved._fdb.tables["br0"][8, MAC_B] = switch._fdb.tables["br0"][7, MAC_B]
     assert moved.from_port("tap0", tagged(8, data=frame(MAC_A, MAC_B)), 1) == dropped("VLAN_FILTERED")
 
 

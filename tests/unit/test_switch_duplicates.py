@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from tests.unit.frames import LOCAL, MAC_A, OTHER_REMOTE, REMOTE
 from tests.unit.test_switch_fdb import places, see
-from vxnet.duplicates import DUPLICATE_TIME
 from vxnet.model import FdbEntry, HostState, Port, Segment, Vtep
-from vxnet.switch import Switch
+from vxnet.switch.duplicates import DUPLICATE_TIME
+from vxnet.switch.switch import Switch
 
 if TYPE_CHECKING:
     from tests.unit.test_switch_fdb import Where

@@ -9,7 +9,9 @@ from tests.unit.frames import LOCAL, MAC_A, MAC_B, MAC_C, OTHER_REMOTE, REMOTE, 
 from vxnet.drops import drop_reason
 from vxnet.model import FdbEntry, HostState, Port, Segment, Vtep
 from vxnet.packet.mac import BROADCAST
-from vxnet.switch import Behind, FdbRow, Switch, ToPort
+from vxnet.switch.fdb import FdbRow
+from vxnet.switch.outcome import Behind, ToPort
+from vxnet.switch.switch import Switch
 
 if TYPE_CHECKING:
     from vxnet.model import IPAddress

@@ -11,7 +11,8 @@ from vxnet.drops import drop_reason
 from vxnet.model import HostState, Port, Segment, Source, Vtep
 from vxnet.packet.ethernet import VlanTag, put_tag
 from vxnet.packet.mac import BROADCAST, ZERO
-from vxnet.switch import Outcome, Switch
+from vxnet.switch.outcome import Outcome
+from vxnet.switch.switch import Switch
 
 SPOOFED = Outcome((), drop_reason("SPOOFED"))
 

@@ -11,7 +11,7 @@ from tests.unit.frames import GROUP_MAC, LOCAL, MAC_A, MAC_B, MAC_C, OTHER_REMOT
 from vxnet.drops import drop_reason
 from vxnet.model import HostState, Port, Segment, Vtep
 from vxnet.packet.mac import BROADCAST
-from vxnet.switch import Switch
+from vxnet.switch.switch import Switch
 
 if TYPE_CHECKING:
     from vxnet.model import IPAddress

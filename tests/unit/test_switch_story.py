@@ -16,7 +16,8 @@ from vxnet.model import HostState, IPAddress, Port, Segment, Vtep
 from vxnet.packet.arp import REPLY, Arp
 from vxnet.packet.ethernet import ARP, Ethernet
 from vxnet.packet.vxlan import onto_ethernet
-from vxnet.switch import Outcome, Switch, ToPort
+from vxnet.switch.outcome import Outcome, ToPort
+from vxnet.switch.switch import Switch
 
 VTEPS = tuple(IPv4Address(f"192.0.2.{i}") for i in (1, 2, 3))
 GROUP = IPv4Address("239.1.1.1")

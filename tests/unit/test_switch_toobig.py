@@ -14,7 +14,8 @@ from vxnet.drops import drop_reason
 from vxnet.model import Bridge, FdbEntry, HostState, Port, Segment, Source, Tunnel, Vlans, Vtep
 from vxnet.packet.ethernet import VlanTag, put_tag
 from vxnet.packet.mac import parse_mac
-from vxnet.switch import Outcome, Switch, ToPort, ToUnderlay, Traffic
+from vxnet.switch.outcome import Outcome, ToPort, ToUnderlay, Traffic
+from vxnet.switch.switch import Switch
 
 TOO_BIG = drop_reason("TOO_BIG")
 BEHIND = (FdbEntry(segment="blue", mac=OWNER, remote=REMOTE),)

@@ -26,7 +26,8 @@ from vxnet.drops import drop_reason
 from vxnet.model import FdbEntry, HostState, Port, Segment, Vtep
 from vxnet.packet import ethernet, ip, udp, vxlan
 from vxnet.packet.mac import BROADCAST, ZERO
-from vxnet.switch import LEFT_TO_HOST, Outcome, Switch, ToPort
+from vxnet.switch.outcome import LEFT_TO_HOST, Outcome, ToPort
+from vxnet.switch.switch import Switch
 
 GREEN_GROUP = IPv4Address("239.1.1.2")
 GOOD = from_remote(frame(MAC_B, BROADCAST))

@@ -16,15 +16,15 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from vxnet.datapath import devices as net
-from vxnet.datapath import libbpf
+from vxnet.datapath import filters
+from vxnet.datapath.libbpf import clsact, objects, tcx
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from vxnet.datapath.devices import Filter
-    from vxnet.datapath.libbpf import Program
+    from vxnet.datapath.filters import Filter
+    from vxnet.datapath.libbpf.objects import Program
 
 _HANDLE = 1
 _PRIORITIES = range(49153, 65536)
@@ -48,7 +48,7 @@ class Attached(NamedTuple):
 @cache
 def has_tcx() -> bool:
     """Tell whether this kernel has tcx."""
-    return libbpf.tcx_query(_ANY_DEVICE) is not None
+    return tcx.query(_ANY_DEVICE) is not None
 
 
 def programs(ifindex: int) -> Iterator[Attached]:
@@ -59,7 +59,7 @@ def programs(ifindex: int) -> Iterator[Attached]:
 
 def programs_of_all(present: Iterable[int]) -> Iterator[Attached]:
     """Every eBPF program at the ingress of these devices."""
-    filtered = net.with_clsact()
+    filtered = filters.with_clsact()
     for ifindex in present:
         yield from _tcx_programs(ifindex)
         if ifindex in filtered:
@@ -67,15 +67,15 @@ def programs_of_all(present: Iterable[int]) -> Iterator[Attached]:
 
 
 def _tcx_programs(ifindex: int) -> Iterator[Attached]:
-    for prog_id in libbpf.tcx_query(ifindex) or () if has_tcx() else ():
-        if program := libbpf.program_by_id(prog_id):
+    for prog_id in tcx.query(ifindex) or () if has_tcx() else ():
+        if program := objects.program_by_id(prog_id):
             yield Attached(ifindex, program, None)
 
 
 def _clsact_programs(ifindex: int) -> Iterator[Attached]:
-    for place in net.ingress_filters(ifindex):
-        prog_id = libbpf.clsact_query(ifindex, place.handle, place.priority) if place.handle else None
-        if prog_id and (program := libbpf.program_by_id(prog_id)):
+    for place in filters.ingress(ifindex):
+        prog_id = clsact.query(ifindex, place.handle, place.priority) if place.handle else None
+        if prog_id and (program := objects.program_by_id(prog_id)):
             yield Attached(ifindex, program, place)
 
 
@@ -99,27 +99,27 @@ def attach(ifindex: int, prog_fd: int, instance: int, *, quickly: bool = False) 
             if found.filter:
                 _remove(found)
     elif place := next((found.filter for found in there if found.filter), None):
-        libbpf.clsact_attach(ifindex, prog_fd, place.handle, place.priority, replace=True)
+        clsact.attach(ifindex, prog_fd, place.handle, place.priority, replace=True)
     else:
-        while not libbpf.clsact_attach(ifindex, prog_fd, _HANDLE, _free_priority(ifindex), replace=False):
+        while not clsact.attach(ifindex, prog_fd, _HANDLE, _free_priority(ifindex), replace=False):
             pass  # somebody else was faster
 
 
 def replace(found: Attached, prog_fd: int) -> None:
     """Put a program in the place of one that is attached, in one step."""
     if found.filter is None:
-        libbpf.tcx_attach(found.ifindex, prog_fd, found.program.id)
+        tcx.attach(found.ifindex, prog_fd, found.program.id)
     else:
-        libbpf.clsact_attach(found.ifindex, prog_fd, found.filter.handle, found.filter.priority, replace=True)
+        clsact.attach(found.ifindex, prog_fd, found.filter.handle, found.filter.priority, replace=True)
 
 
 def _attach_tcx(ifindex: int, prog_fd: int, replaced: int | None) -> None:
-    if replaced != libbpf.program(prog_fd).id:  # which the kernel would refuse to attach once more
-        libbpf.tcx_attach(ifindex, prog_fd, replaced)
+    if replaced != objects.program(prog_fd).id:  # which the kernel would refuse to attach once more
+        tcx.attach(ifindex, prog_fd, replaced)
 
 
 def _free_priority(ifindex: int) -> int:
-    taken = {place.priority for place in net.ingress_filters(ifindex)}
+    taken = {place.priority for place in filters.ingress(ifindex)}
     for priority in _PRIORITIES:
         if priority not in taken:
             return priority
@@ -137,11 +137,11 @@ def detach(ifindex: int, instance: int) -> None:
 def remove(found: Attached) -> None:
     """Take a program off its device, and the clsact qdisc too if nothing is in it."""
     _remove(found)
-    net.remove_empty_clsact(found.ifindex)
+    filters.remove_empty_clsact(found.ifindex)
 
 
 def _remove(found: Attached) -> None:
     if found.filter is None:
-        libbpf.tcx_detach(found.ifindex, found.program.id)
+        tcx.detach(found.ifindex, found.program.id)
     else:
-        libbpf.clsact_detach(found.ifindex, found.filter.handle, found.filter.priority)
+        clsact.detach(found.ifindex, found.filter.handle, found.filter.priority)

@@ -12,7 +12,7 @@ import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from vxnet.datapath import libbpf
+from vxnet.datapath.libbpf import objects
 from vxnet.errors import KernelError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Shape(NamedTuple):
 
 def shape(fd: int) -> Shape:
     """Return the shape of a map's elements. KernelError if it was made without type information."""
-    info = libbpf.map_info(fd)
+    info = objects.map_info(fd)
     if not info.btf_id:
         message = f"eBPF map {info.name.decode()} was made without type information"
         raise KernelError(message)
@@ -52,7 +52,7 @@ def shape(fd: int) -> Shape:
 
 @lru_cache(maxsize=4)  # all maps of an object have the same
 def _types(btf_id: int) -> _Types:
-    return _Types(libbpf.btf(btf_id))
+    return _Types(objects.btf(btf_id))
 
 
 class _Type(NamedTuple):

@@ -22,10 +22,11 @@ import time
 from ctypes import c_uint8, c_uint32, sizeof
 from typing import TYPE_CHECKING, NamedTuple
 
-from vxnet.datapath import attach, btf, libbpf
+from vxnet.datapath import attach, btf
 from vxnet.datapath.devices import devices
 from vxnet.datapath.kernel import ACCESS, OVERLAY, UNDERLAY, alias, load, maps_of, owner_of, program_of, require_root
 from vxnet.datapath.layout import FDB_STATIC, LAYOUT, MEANING, FdbKey, FdbValue, State, fields_of
+from vxnet.datapath.libbpf import objects, rawmap
 from vxnet.datapath.maps import SIZES, Maps
 from vxnet.errors import HostError
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vxnet.datapath.libbpf import Loaded, Program
+    from vxnet.datapath.libbpf.loading import Loaded
+    from vxnet.datapath.libbpf.objects import Program
 
 log = logging.getLogger("vxnetd")
 
@@ -64,7 +66,7 @@ def take_over(run_dir: Path) -> Found | None:
         return None
     if maps := maps_of(program):
         return Found(maps, {})
-    theirs = dict(filter(None, map(libbpf.map_by_id, program.map_ids)))
+    theirs = dict(filter(None, map(objects.map_by_id, program.map_ids)))
     try:
         return _taken_over(run_dir, theirs, program)
     finally:
@@ -80,7 +82,7 @@ def _taken_over(run_dir: Path, theirs: dict[str, int], program: Program) -> Foun
         )
         raise HostError(message)
     # As large as theirs, which may have grown (room.py).
-    ours = load(elements={name: libbpf.map_info(fd).max_entries for name, fd in theirs.items() if name in SIZES})
+    ours = load(elements={name: objects.map_info(fd).max_entries for name, fd in theirs.items() if name in SIZES})
     maps = Maps(ours.maps)
     since = time.monotonic_ns() - _COARSE
     try:
@@ -106,8 +108,8 @@ def _meaning(theirs: dict[str, int]) -> int | None:
     if "state" not in theirs:
         return None
     place = btf.shape(theirs["state"]).value.get("meaning")
-    value = (c_uint8 * libbpf.map_info(theirs["state"]).value_size)()
-    if place is None or not libbpf.map_lookup(theirs["state"], _STATE, value):
+    value = (c_uint8 * objects.map_info(theirs["state"]).value_size)()
+    if place is None or not rawmap.lookup(theirs["state"], _STATE, value):
         return None
     offset, size = place
     return int.from_bytes(bytes(value[offset : offset + size]), "little")
@@ -142,17 +144,17 @@ class _Way:
 
 def _elements(theirs: int, ours: int) -> Iterator[tuple[bytes, bytes, int]]:
     """Yield the elements of one map as the other has them, many at a time: keys, values (of each CPU), how many."""
-    old, new = libbpf.map_info(theirs), libbpf.map_info(ours)
+    old, new = objects.map_info(theirs), objects.map_info(ours)
     here, there, name = btf.shape(theirs), btf.shape(ours), new.name.decode()
     keys = _Way(name, here.key, there.key, old=old.key_size, new=new.key_size)
     values = _Way(name, here.value, there.value, old=_stride(old), new=_stride(new))
-    cpus = libbpf.cpus() if new.type == _PERCPU_ARRAY else 1
-    for raw_keys, raw_values, count in libbpf.map_batches(theirs, old.key_size, cpus * _stride(old), _CHUNK):
+    cpus = rawmap.cpus() if new.type == _PERCPU_ARRAY else 1
+    for raw_keys, raw_values, count in rawmap.batches(theirs, old.key_size, cpus * _stride(old), _CHUNK):
         taken = keys.taken(raw_keys[: count * old.key_size])
         yield taken, values.taken(raw_values[: count * cpus * _stride(old)]), count
 
 
-def _stride(info: libbpf.MapInfo) -> int:
+def _stride(info: objects.MapInfo) -> int:
     """Return from one CPU's value to the next one's, in bytes; the value's size where there is only one."""
     size = int(info.value_size)
     return -(-size // 8) * 8 if info.type == _PERCPU_ARRAY else size
@@ -160,7 +162,7 @@ def _stride(info: libbpf.MapInfo) -> int:
 
 def _copy(theirs: int, ours: int) -> None:
     for keys, values, count in _elements(theirs, ours):
-        libbpf.map_update_batch(ours, keys, values, count)
+        rawmap.update_batch(ours, keys, values, count)
 
 
 def _copy_learned(theirs: int, maps: Maps, since: int) -> None:

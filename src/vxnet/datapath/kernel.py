@@ -18,9 +18,10 @@ from ctypes import c_uint8, c_uint32
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Final
 
-from vxnet.datapath import attach, btf, libbpf
+from vxnet.datapath import attach, btf
 from vxnet.datapath.devices import devices
 from vxnet.datapath.layout import LAYOUT
+from vxnet.datapath.libbpf import loading, objects, rawmap
 from vxnet.datapath.maps import SIZES, Maps
 from vxnet.errors import HostError
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vxnet.datapath.devices import Devices
-    from vxnet.datapath.libbpf import Program
+    from vxnet.datapath.libbpf.objects import Program
 
 ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
 OLDEST_LINUX: Final = (6, 1)
@@ -105,12 +106,12 @@ def owner_of(program: Program) -> str:
 
 def _owner_elsewhere(program: Program) -> str:
     """Return the owner as another version has written it down."""
-    for name, fd in filter(None, map(libbpf.map_by_id, program.map_ids)):
+    for name, fd in filter(None, map(objects.map_by_id, program.map_ids)):
         try:
             if name == "state":
                 place = btf.shape(fd).value.get("owner", (0, 0))
-                value = (c_uint8 * libbpf.map_info(fd).value_size)()
-                libbpf.map_lookup(fd, c_uint32(0), value)
+                value = (c_uint8 * objects.map_info(fd).value_size)()
+                rawmap.lookup(fd, c_uint32(0), value)
                 return bytes(value)[place[0] : sum(place)].rstrip(b"\0").decode()
         finally:
             os.close(fd)
@@ -119,8 +120,8 @@ def _owner_elsewhere(program: Program) -> str:
 
 def maps_of(program: Program) -> Maps | None:
     """Return the maps of a program, or None if they are laid out in another way. Close them."""
-    fds = dict(filter(None, map(libbpf.map_by_id, program.map_ids)))
-    sizes = {name: (info.key_size, info.value_size) for name, fd in fds.items() for info in [libbpf.map_info(fd)]}
+    fds = dict(filter(None, map(objects.map_by_id, program.map_ids)))
+    sizes = {name: (info.key_size, info.value_size) for name, fd in fds.items() for info in [objects.map_info(fd)]}
     if all(sizes.get(name) == size for name, size in SIZES.items()):
         maps = Maps(fds)
         state = maps.state.get(c_uint32(0))
@@ -131,7 +132,7 @@ def maps_of(program: Program) -> Maps | None:
     return None
 
 
-def load(reuse: Maps | None = None, elements: Mapping[str, int] | None = None) -> libbpf.Loaded:
+def load(reuse: Maps | None = None, elements: Mapping[str, int] | None = None) -> loading.Loaded:
     """Bring the programs into the kernel, over the maps in ``reuse`` if there are any.
 
     Maps in ``elements`` are new in any case, and hold as many. HostError if this kernel is too old.
@@ -144,11 +145,11 @@ def load(reuse: Maps | None = None, elements: Mapping[str, int] | None = None) -
             raise HostError(message)
         # The flow caches are not taken over: they fill again in no time, and their layout may change with any build.
         kept = {name: fd for name, fd in reuse.fds.items() if name in SIZES.keys() - elements.keys()} if reuse else {}
-        loaded = libbpf.load(str(path), kept, dict(SIZES), elements)
+        loaded = loading.load(str(path), kept, dict(SIZES), elements)
     # Each program holds every map, whether it uses it or not: any one of them leads to all, and is known by them.
     for program in loaded.programs.values():
         for fd in loaded.maps.values():
-            libbpf.bind_map(program, fd)
+            loading.bind_map(program, fd)
     return loaded
 
 

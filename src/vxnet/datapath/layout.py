@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keys and values of the eBPF maps, as bpf/structs.h lays them out in memory.
 
-Field for field the same: every size is compared with the compiled object's before that is loaded (`libbpf.load`), and a
-test compares every field's offset with the object's type information (BTF).
+Field for field the same: every size is compared with the compiled object's before that is loaded (libbpf/loading.py),
+and a test compares every field's offset with the object's type information (BTF).
 """
 
 from __future__ import annotations

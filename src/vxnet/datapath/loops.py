@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from vxnet.datapath import libbpf
 from vxnet.datapath.kernel import PROBE
 from vxnet.datapath.layout import (
     DUPLICATE_TIME,
@@ -28,6 +27,7 @@ from vxnet.datapath.layout import (
     Probe,
     ProbeKey,
 )
+from vxnet.datapath.libbpf import testrun
 
 if TYPE_CHECKING:
     from vxnet.datapath.maps import Maps
@@ -111,7 +111,7 @@ def _ask(parts: Parts, ports: set[int]) -> None:
     for slot in there[:_MOST]:
         key = ProbeKey(secrets.randbits(64))
         parts.maps.probes.put(key, Probe(slot, Place()))
-        libbpf.test_run(parts.program(PROBE), (FRAME + bytes(key)).ljust(_LENGTH, b"\0"))
+        testrun.run(parts.program(PROBE), (FRAME + bytes(key)).ljust(_LENGTH, b"\0"))
 
 
 def _suspects(parts: Parts, now: int) -> set[int]:

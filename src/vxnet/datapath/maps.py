@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from ctypes import c_uint32
 from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
-from vxnet.datapath import layout, libbpf
+from vxnet.datapath import layout
+from vxnet.datapath.libbpf import objects, rawmap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,11 +32,11 @@ class Map(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """The element at ``key``, or None."""
         value = self._value()
-        return value if libbpf.map_lookup(self.fd, key, value) else None
+        return value if rawmap.lookup(self.fd, key, value) else None
 
     def put(self, key: K, value: V) -> None:
         """Write an element. MapFullError if there is no room."""
-        libbpf.map_update(self.fd, key, value)
+        rawmap.update(self.fd, key, value)
 
     def put_all(self, elements: Iterable[tuple[K, V]]) -> None:
         """Write elements in their order, many with one system call. MapFullError if there is no room for all."""
@@ -44,16 +45,16 @@ class Map(Generic[K, V]):
             self.put(*pairs[0])
         elif pairs:
             keys, values = (b"".join(map(bytes, side)) for side in zip(*pairs, strict=True))
-            libbpf.map_update_batch(self.fd, keys, values, len(pairs))
+            rawmap.update_batch(self.fd, keys, values, len(pairs))
 
     def remove(self, key: K) -> bool:
         """Delete an element; False if there was none."""
-        return libbpf.map_delete(self.fd, key)
+        return rawmap.delete(self.fd, key)
 
     def items(self) -> Iterator[tuple[K, V]]:
         """All elements. What others change meanwhile may be missed or seen."""
         key_size, value_size = ctypes.sizeof(self._key), ctypes.sizeof(self._value)
-        for keys, values, count in libbpf.map_batches(self.fd, key_size, value_size, _CHUNK):
+        for keys, values, count in rawmap.batches(self.fd, key_size, value_size, _CHUNK):
             # One by one: an array of c_uint32 would be iterated over as ints.
             for n in range(count):
                 key, value = self._key(), self._value()
@@ -66,7 +67,7 @@ class Map(Generic[K, V]):
     def raw(self) -> Iterator[tuple[bytes, bytes]]:
         """All keys and values as they lie in memory, many at a time: as many keys as values, one behind the other."""
         key_size, value_size = ctypes.sizeof(self._key), ctypes.sizeof(self._value)
-        for keys, values, count in libbpf.map_batches(self.fd, key_size, value_size, _CHUNK):
+        for keys, values, count in rawmap.batches(self.fd, key_size, value_size, _CHUNK):
             yield keys[: count * key_size], values[: count * value_size]
 
     def elements(self, keys: bytes, values: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -79,7 +80,7 @@ class Map(Generic[K, V]):
         """Those of an array's first elements that are not all zero, by their index."""
         size, index = ctypes.sizeof(self._value), 0
         nothing = bytes(size)
-        for _, values, count in libbpf.map_batches(self.fd, ctypes.sizeof(self._key), size, _CHUNK):
+        for _, values, count in rawmap.batches(self.fd, ctypes.sizeof(self._key), size, _CHUNK):
             for at in range(0, count * size, size):
                 if index >= below:
                     return
@@ -101,7 +102,7 @@ class CounterMap(Generic[V]):
     def __init__(self, fd: int, value: type[V]) -> None:
         self.fd: Final = fd
         self._value: Final = value
-        self._all: Final = value * libbpf.cpus()
+        self._all: Final = value * rawmap.cpus()
 
     @contextmanager
     def kept(self) -> Iterator[Self]:
@@ -116,26 +117,26 @@ class CounterMap(Generic[V]):
         """The values of all elements that have one on any CPU, by their index."""
         size = ctypes.sizeof(self._all)
         nothing = bytes(size)
-        batches = libbpf.map_batches(self.fd, ctypes.sizeof(c_uint32), size, _CHUNK)
+        batches = rawmap.batches(self.fd, ctypes.sizeof(c_uint32), size, _CHUNK)
         values = (raw[at : at + size] for _, raw, count in batches for at in range(0, count * size, size))
         return {index: list(self._all.from_buffer_copy(raw)) for index, raw in enumerate(values) if raw != nothing}
 
     def get(self, index: int) -> list[V]:
         """The element's value on each CPU."""
         values = self._all()
-        libbpf.map_lookup(self.fd, c_uint32(index), values)
+        rawmap.lookup(self.fd, c_uint32(index), values)
         return list(values)
 
     def put(self, index: int, values: list[V]) -> None:
         """Write the element's value on each CPU."""
         element = self._all()
         element[:] = values
-        libbpf.map_update(self.fd, c_uint32(index), element)
+        rawmap.update(self.fd, c_uint32(index), element)
 
     def clear(self, indices: Sequence[int]) -> None:
         """Set elements to zero on every CPU."""
         keys = b"".join(bytes(c_uint32(index)) for index in indices)
-        libbpf.map_update_batch(self.fd, keys, bytes(self._all()) * len(indices), len(indices))
+        rawmap.update_batch(self.fd, keys, bytes(self._all()) * len(indices), len(indices))
 
 
 class Ring:
@@ -209,17 +210,17 @@ class Maps:
     @property
     def instance(self) -> int:
         """What all programs over these maps have in common, and nobody else's: see attach.py."""
-        return int(libbpf.map_info(self.state.fd).id)
+        return int(objects.map_info(self.state.fd).id)
 
     def capacity(self, name: str) -> int:
         """Return how many elements a map can hold."""
-        return int(libbpf.map_info(self._fds[name]).max_entries)
+        return int(objects.map_info(self._fds[name]).max_entries)
 
     def copy(self, name: str, other: int) -> None:
         """Write all elements of a map into another one of its kind, by its descriptor. KernelError if that is full."""
-        info = libbpf.map_info(self._fds[name])
-        value_size = info.value_size if name not in _PER_CPU else -(-info.value_size // 8) * 8 * libbpf.cpus()
-        libbpf.map_copy(self._fds[name], other, info.key_size, value_size, _CHUNK)
+        info = objects.map_info(self._fds[name])
+        value_size = info.value_size if name not in _PER_CPU else -(-info.value_size // 8) * 8 * rawmap.cpus()
+        rawmap.copy(self._fds[name], other, info.key_size, value_size, _CHUNK)
 
     def __enter__(self) -> Self:
         """Use them in a `with` block, which gives the descriptors back at its end."""

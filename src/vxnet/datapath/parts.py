@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from vxnet.datapath.libbpf import Loaded
+    from vxnet.datapath.libbpf.loading import Loaded
 
 _ZERO = c_uint32(0)
 

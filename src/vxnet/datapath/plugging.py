@@ -28,6 +28,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from vxnet.datapath import devices as net
+from vxnet.datapath.rtnetlink import netlink
 from vxnet.errors import HostError, KernelError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def plug_namespace(device: str, alias: str, netns: str, inner: str, machine: Mac
     with _inside(path) as there:
         if there.link_lookup(ifname=inner):
             raise HostError(f"namespace {netns} has a device {inner} already; choose another --device")
-    with _unfinished() as name, net.netlink(f"making {device}") as here, _file(path) as namespace:
+    with _unfinished() as name, netlink(f"making {device}") as here, _file(path) as namespace:
         here.link("add", ifname=name, kind="veth", peer={"ifname": inner, "net_ns_fd": namespace})
         with _inside(path) as there:
             _furnish(there, inner, machine)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from vxnet.datapath import vtep
 from vxnet.datapath.kernel import load
 from vxnet.datapath.layout import COUNTS, Traffic
-from vxnet.datapath.libbpf import close
+from vxnet.datapath.libbpf.loading import close
 from vxnet.errors import KernelError
 from vxnet.model import Bfd, Bridge, FdbEntry, Neighbour, Port, Segment, Tunnel
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from vxnet.datapath.devices import netlink
+from vxnet.datapath.rtnetlink import netlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rtnetlink(7), as little of it as is needed where pyroute2 will not do: what it does not know, and what must be quick.
+"""rtnetlink(7): by pyroute2, and in messages of our own for what that does not know, and for what must be quick.
 
 nlmsghdr | fixed part | attribute: length 2, kind 2, value, padded to 4 | attribute | ...
 """
@@ -9,7 +9,11 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from vxnet.errors import KernelError
 
@@ -18,11 +22,20 @@ if TYPE_CHECKING:
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x300, 0x200, 0x400
 NESTED = 0x8000
-IFINFOMSG = 16
-"""Bytes of the fixed part of a link's messages."""
 
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _MESSAGE, _ATTRIBUTE = struct.Struct("=IH"), struct.Struct("=HH")
+
+
+@contextmanager
+def netlink(what: str) -> Iterator[Any]:
+    """Give pyroute2's socket of this namespace; what the kernel refuses is a KernelError that begins with ``what``."""
+    try:
+        with IPRoute() as ip:
+            yield ip
+    except NetlinkError as error:
+        message = f"{what}: {error.args[-1]}"
+        raise KernelError(message) from error
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -63,3 +76,9 @@ def talk(message: int, flags: int, body: bytes, what: str, cures: Mapping[int, s
                         raise KernelError(message_text) from OSError(code, os.strerror(code))
                     return
                 yield payload
+
+
+def request(message: int, flags: int, body: bytes, what: str, cures: Mapping[int, str] = {}) -> None:
+    """Send a request that has no other answer than that it is done: `talk`, to the end."""
+    for _ in talk(message, NLM_F_ACK | flags, body, what, cures):
+        pass

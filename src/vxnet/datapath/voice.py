@@ -15,9 +15,10 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from vxnet.datapath import devices as net
-from vxnet.datapath import libbpf
 from vxnet.datapath.kernel import SAY
 from vxnet.datapath.layout import Address, Heard
+from vxnet.datapath.libbpf import objects, testrun
+from vxnet.datapath.libbpf.ring import Ring
 from vxnet.packet.mac import ZERO
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Voice:
         device = net.device(parts.vtep.overlay)
         self.mac = device.mac if device else ZERO
         self._say = os.dup(parts.program(SAY))
-        self._ring = libbpf.Ring(parts.maps.heard.fd)
+        self._ring = Ring(parts.maps.heard.fd)
         self._ring.take()
 
     def is_of(self, parts: Parts, member: int) -> bool:
@@ -63,7 +64,7 @@ class Voice:
     def say(self, remote: IPAddress, frame: bytes) -> bool:
         """Send a frame; tell whether the kernel took it."""
         context = _SKB.pack(bytes(Address.of(remote)), self._member)
-        return libbpf.test_run(self._say, frame, context)[0] == 0
+        return testrun.run(self._say, frame, context)[0] == 0
 
     def hear(self) -> list[Word]:
         """Return what has arrived, in its order."""
@@ -83,4 +84,4 @@ class Voice:
 
 def _whose(parts: Parts, member: int) -> tuple[int, int, bytes]:
     """Return what is another one once a voice is of no use any more: program, and so maps; member; our addresses."""
-    return libbpf.program(parts.program(SAY)).id, member, bytes(parts.vtep)
+    return objects.program(parts.program(SAY)).id, member, bytes(parts.vtep)

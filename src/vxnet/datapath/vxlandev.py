@@ -22,27 +22,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from vxnet.datapath.rtnetlink import (
-    NESTED,
-    NLM_F_ACK,
-    NLM_F_CREATE,
-    NLM_F_DUMP,
-    NLM_F_EXCL,
-    attribute,
-    attributes,
-    talk,
-)
+from vxnet.datapath.ifinfo import IFINFOMSG, IFLA_STATS64, RTM_GETLINK, create_link, link
+from vxnet.datapath.rtnetlink import NESTED, NLM_F_ACK, NLM_F_DUMP, attribute, attributes, request, talk
 from vxnet.model import IPAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWTUNNEL, _RTM_DELTUNNEL, _RTM_GETTUNNEL = 120, 121, 122
 _AF_BRIDGE = 7
 
-_IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_STATS64 = 3, 18, 23
-_INFO_KIND, _INFO_DATA = 1, 2
 _VXLAN_LINK, _VXLAN_LEARNING, _VXLAN_PORT_RANGE, _VXLAN_PORT, _VXLAN_ZERO_CSUM6_RX = 3, 7, 10, 15, 20
 _VXLAN_COLLECT_METADATA, _VXLAN_VNIFILTER = 25, 30
 _FILTER_ENTRY = 1
@@ -87,14 +76,7 @@ def create(name: str, *, dstport: int, filtered_for: int | None) -> None:
     )
     if filtered_for is not None:
         data += attribute(_VXLAN_LINK, struct.pack("=I", filtered_for)) + attribute(_VXLAN_VNIFILTER, b"\1")
-    info = attribute(_INFO_KIND, b"vxlan\0") + attribute(_INFO_DATA | NESTED, data)
-    body = (
-        struct.pack("=BxHiII", 0, 0, 0, 0, 0)
-        + attribute(_IFLA_IFNAME, name.encode() + b"\0")
-        + attribute(_IFLA_LINKINFO | NESTED, info)
-    )
-    for _ in talk(_RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body, "creating a VXLAN device", _CURES):
-        pass
+    create_link(name, "vxlan", "creating a VXLAN device", data, _CURES)
 
 
 def add_vnis(ifindex: int, entries: Iterable[FilterEntry]) -> None:
@@ -127,9 +109,8 @@ def vnis(ifindex: int) -> frozenset[FilterEntry]:
 
 def counters(ifindex: int) -> dict[str, int]:
     """Return the device's counters by their names in struct rtnl_link_stats64."""
-    body = struct.pack("=BxHiII", 0, 0, ifindex, 0, 0)
-    (reply,) = talk(_RTM_GETLINK, NLM_F_ACK, body, "reading the VXLAN device's counters")
-    values = struct.unpack_from(f"={len(_STATS64)}Q", dict(attributes(reply[16:]))[_IFLA_STATS64])
+    (reply,) = talk(RTM_GETLINK, NLM_F_ACK, link(ifindex), "reading the VXLAN device's counters")
+    values = struct.unpack_from(f"={len(_STATS64)}Q", dict(attributes(reply[IFINFOMSG:]))[IFLA_STATS64])
     return dict(zip(_STATS64, values, strict=True))
 
 
@@ -144,8 +125,7 @@ def _change_vnis(message: int, ifindex: int, entries: Iterable[FilterEntry], wha
             if group:
                 entry += attribute(_ENTRY_GROUP if isinstance(group, IPv4Address) else _ENTRY_GROUP6, group.packed)
             body += attribute(_FILTER_ENTRY | NESTED, entry)
-        for _ in talk(message, NLM_F_ACK, body, what, _CURES):
-            pass
+        request(message, 0, body, what, _CURES)
 
 
 def _ranges(entries: Iterable[FilterEntry]) -> Iterator[tuple[int, int, IPAddress | None]]:

@@ -4,11 +4,24 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from vxnet.daemon.ovs import ethtool
+from vxnet.datapath.ifinfo import (
+    IFF_LOWER_UP,
+    IFF_UP,
+    IFINFOMSG,
+    IFLA_ADDRESS,
+    IFLA_CARRIER_CHANGES,
+    IFLA_IFNAME,
+    IFLA_MTU,
+    IFLA_STATS64,
+    RTM_GETLINK,
+    link,
+    without_stats,
+)
 from vxnet.datapath.routes import way_to
-from vxnet.datapath.rtnetlink import IFINFOMSG, NLM_F_DUMP, attribute, attributes, talk
+from vxnet.datapath.rtnetlink import NLM_F_DUMP, attributes, talk
 from vxnet.packet.mac import LENGTH, format_mac
 from vxnet.sources.ovsdb.links import Egress, Link
 from vxnet.sources.ovsdb.status import Counters
@@ -17,11 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vxnet.model import IPAddress
-
-_RTM_GETLINK: Final = 18
-_IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
-_ADDRESS, _IFNAME, _MTU, _STATS64, _EXT_MASK, _CARRIER_CHANGES = 1, 3, 4, 23, 29, 35
-_SKIP_STATS = 8
 
 _STATS = struct.Struct("=16Q")
 """The beginning of struct rtnl_link_stats64 (linux/if_link.h)."""
@@ -36,8 +44,8 @@ class LinkTable:
 
     def read(self) -> None:
         """Read all devices. What ethtool says is asked again only of those that are new, or whose carrier changed."""
-        before, mask = self.links, attribute(_EXT_MASK, struct.pack("=I", _SKIP_STATS))
-        self.links = {link.name: link for link in (_link(reply, before) for reply in _dump(mask))}
+        before = self.links
+        self.links = {one.name: one for one in (_link(reply, before) for reply in _dump(without_stats(0)))}
 
     def forget_ways(self) -> None:
         """Look for the routes to remotes again when they are asked for next."""
@@ -48,25 +56,25 @@ class LinkTable:
         wanted = set(remotes)
         if unknown := wanted - self._ways.keys():
             self._ways |= {remote: way_to(remote) for remote in unknown}
-        by_index = {link.index: link for link in self.links.values()}
+        by_index = {one.index: one for one in self.links.values()}
         ways = ((remote, by_index.get(self._ways[remote])) for remote in wanted)
-        return {remote: Egress(link.name, link.carrier) for remote, link in ways if link}
+        return {remote: Egress(one.name, one.carrier) for remote, one in ways if one}
 
 
 def counters() -> dict[str, Counters]:
     """Return what every device has counted, by its name."""
-    return dict(map(_counted, _dump(b"")))
+    return dict(map(_counted, _dump(link(0))))
 
 
 def _dump(which: bytes) -> list[bytes]:
-    return list(talk(_RTM_GETLINK, NLM_F_DUMP, bytes(IFINFOMSG) + which, "reading the network devices"))
+    return list(talk(RTM_GETLINK, NLM_F_DUMP, which, "reading the network devices"))
 
 
 def _link(reply: bytes, before: dict[str, Link]) -> Link:
     index, flags = struct.unpack_from("=iI", reply, 4)
     found = dict(attributes(reply[IFINFOMSG:]))
-    name, address = _name(found), found.get(_ADDRESS, b"")
-    known, carrier = before.get(name), bool(flags & _IFF_LOWER_UP)
+    name, address = _name(found), found.get(IFLA_ADDRESS, b"")
+    known, carrier = before.get(name), bool(flags & IFF_LOWER_UP)
     if known and known.index == index and known.carrier == carrier:
         speed, duplex, driver = known.speed, known.duplex, known.driver
     else:
@@ -75,11 +83,11 @@ def _link(reply: bytes, before: dict[str, Link]) -> Link:
         index=index,
         name=name,
         mac=format_mac(address) if len(address) == LENGTH else None,
-        mtu=_number(found, _MTU),
-        up=bool(flags & _IFF_UP),
+        mtu=_number(found, IFLA_MTU),
+        up=bool(flags & IFF_UP),
         carrier=carrier,
         # A device begins without a carrier, which the kernel counts as the first change.
-        resets=max(0, _number(found, _CARRIER_CHANGES) - 1),
+        resets=max(0, _number(found, IFLA_CARRIER_CHANGES) - 1),
         speed=speed,
         duplex=duplex,
         driver=driver,
@@ -89,7 +97,7 @@ def _link(reply: bytes, before: dict[str, Link]) -> Link:
 def _counted(reply: bytes) -> tuple[str, Counters]:
     found = dict(attributes(reply[IFINFOMSG:]))
     *_, rx_errors, tx_errors, rx_dropped, tx_dropped, multicast, collisions, _, over, crc, frame, _, missed = (
-        _STATS.unpack_from(found.get(_STATS64, bytes(_STATS.size)))
+        _STATS.unpack_from(found.get(IFLA_STATS64, bytes(_STATS.size)))
     )
     return _name(found), Counters(
         rx_dropped=rx_dropped,
@@ -106,7 +114,7 @@ def _counted(reply: bytes) -> tuple[str, Counters]:
 
 
 def _name(found: dict[int, bytes]) -> str:
-    return found[_IFNAME].rstrip(b"\0").decode(errors="surrogateescape")
+    return found[IFLA_IFNAME].rstrip(b"\0").decode(errors="surrogateescape")
 
 
 def _number(found: dict[int, bytes], which: int) -> int:

@@ -12,6 +12,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "structs.h"
+
 #define IP_FRAGMENT bpf_htons(0x3fff)	/* more fragments, or an offset */
 #define IP_DF bpf_htons(0x4000)
 

@@ -219,7 +219,7 @@ struct flood_key {
 
 /*
  * Whose is a packet from the underlay? A tunnel may leave open which VNI (ANY_VNI), which remote (zero) and which of our
- * addresses (zero); the most particular entry decides (underlay.h). An entry for LISTENING, which no packet can have,
+ * addresses (zero); the most particular entry decides (arrival.h). An entry for LISTENING, which no packet can have,
  * says that we receive at local, a group or another address than the VTEP's.
  */
 #define ANY_VNI (1 << 24)

@@ -12,7 +12,7 @@
  *      +----+       port      |   <-- vxnet_overlay <- VXLAN dev|<---- (what vxnet_underlay declined)
  *                             +---------------------------------+
  *
- * The fast path may only decline, never decide differently. The rules are those of vxnet/switch.py, which the tests hold
+ * The fast path may only decline, never decide differently. The rules are those of vxnet/switch/, which the tests hold
  * these programs to.
  */
 #include <linux/bpf.h>
@@ -21,7 +21,9 @@
 #include <bpf/bpf_helpers.h>
 
 #include "access.h"
+#include "liveness.h"
 #include "loop.h"
+#include "overlay.h"
 #include "underlay.h"
 
 SEC("tc")

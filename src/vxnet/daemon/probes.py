@@ -36,7 +36,8 @@ _SECRET = 8
 _ENOUGH = 100
 """Replies that nobody waits for, until there is another mark."""
 _JITTER = 0.25
-"""By as much an interval may be shorter, as BFD's (RFC 5880, section 6.8.7): else who shares an instant always does."""
+"""By as much of an interval who has not answered is asked sooner: a reply that meets a new mark is lost, and whose are
+asked in the same instant must not lose each of them. Not all remotes: those that share an instant share its cost."""
 _MILLISECONDS = 1e3
 
 
@@ -145,12 +146,14 @@ class Probes:
         """Have it asked after an interval, or ``part`` of one."""
         self._end(peer)
         if self._wanted:
-            part = 1 - _JITTER * random.random() if part is None else part  # noqa: S311  (jitter)
+            if part is None:
+                part = 1 - _JITTER * random.random() if peer.session.missed > 1 else 1  # noqa: S311  (jitter)
             wait = part * self._wanted.interval / _MILLISECONDS
             peer.next = asyncio.get_running_loop().call_later(wait, self._ask, peer)
 
     def _ask(self, peer: _Peer) -> None:
-        self._hear()  # what has arrived while this process had to wait for its turn
+        if peer.session.up and not probe.asked(peer.session).up:
+            self._hear()  # what has arrived while this process had to wait for its turn
         self._put(peer, probe.asked(peer.session))
         source = self._locals.get(peer.address.version)
         number = peer.session.number

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import socket
-import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from ipaddress import IPv4Address
 from subprocess import DEVNULL
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vxnet.model import IPAddress
 
 PROBE = Probe(interval=200)
+STRANGER = IPv4Address("192.168.146.99")
 
 
 @pytest.fixture(scope="module")
@@ -111,17 +112,13 @@ def test_a_cut_link(net: Watched, *, asked: bool) -> None:
 
 def test_who_never_answered_is_not_dead(net: Watched) -> None:
     """Some hosts answer no pings."""
-    net.node2.run("sysctl -qw net.ipv4.icmp_echo_ignore_all=1")
-    try:
-        with linux(net):
-            net.h1.up(probing(flood_to_dead=False))
-            wait_until(lambda: said_of(net.h1, H2)["sent"] > 4, timeout=PATIENCE, what="probes")
-            assert (said_of(net.h1, H2)["state"], said_of(net.h1, H2)["dead"]) == ("down", False)
-            assert "192.168.146.136, no answer to probes" in net.h1.vxnet("show").stdout
-            assert members_of_list(net.h1) == [True]
-            assert net.a.ping(net.b)
-    finally:
-        net.node2.run("sysctl -qw net.ipv4.icmp_echo_ignore_all=0")
+    with mute(net), linux(net):
+        net.h1.up(probing(flood_to_dead=False))
+        wait_until(lambda: said_of(net.h1, H2)["sent"] > 4, timeout=PATIENCE, what="probes")
+        assert (said_of(net.h1, H2)["state"], said_of(net.h1, H2)["dead"]) == ("down", False)
+        assert "192.168.146.136, no answer to probes" in net.h1.vxnet("show").stdout
+        assert members_of_list(net.h1) == [True]
+        assert net.a.ping(net.b)
 
 
 def test_over_ipv6(net: Watched) -> None:
@@ -178,19 +175,75 @@ def test_other_settings(net: Watched) -> None:
 
 
 def test_forged_answers(net: Watched) -> None:
-    """Who did not see the request is not believed: replies without its bytes, or from somebody else, change nothing."""
+    """A reply is believed from the remote that was asked, with what was sent to it: not without, not from another."""
+    net.node2.ip(f"address add {STRANGER}/24 dev eth0")
+    with mute(net), overhearing(net) as requests:
+        net.h1.up(probing())
+        request = heard_on(requests)
+        mark, secret = request.payload[:8], request.payload[8:]
+        assert len(secret) == 8
+        answer(net, H2, request, payload=mark + bytes(8))
+        wait_until(lambda: said_of(net.h1, H2)["discarded"] == 1, timeout=PATIENCE, what="a wrong answer")
+        answer(net, STRANGER, request)
+        answer(net, H2, request, sequence=request.sequence + 1000 & 0xFFFF)
+        wait_until(lambda: said_of(net.h1, H2)["discarded"] == 2, timeout=PATIENCE, what="an unasked answer")
+        assert (said_of(net.h1, H2)["state"], said_of(net.h1, H2)["received"]) == ("down", 0)
+        answer(net, H2, heard_on(requests))
+        net.until(net.h1, H2, state="up", received=1)
+    net.node2.ip(f"address del {STRANGER}/24 dev eth0")
+
+
+def test_who_answers_a_thousand_times_is_not_heard(net: Watched) -> None:
+    """The kernel stops what follows a hundred replies that nobody waits for; the next request is answered as ever."""
+    with overhearing(net) as requests:
+        net.h1.up(probing())
+        net.until(net.h1, H2, state="up")
+        request = heard_on(requests)
+        answer(net, H2, request, times=30_000)
+        before = said_of(net.h1, H2)
+        wait_until(lambda: said_of(net.h1, H2)["received"] > before["received"] + 5, timeout=PATIENCE, what="answers")
+    after = said_of(net.h1, H2)
+    assert 0 < after["discarded"] < 1000
+    assert after["downs"] == 0
+
+
+@contextmanager
+def mute(net: Watched) -> Iterator[None]:
+    """Let h2's kernel answer no pings."""
     net.node2.run("sysctl -qw net.ipv4.icmp_echo_ignore_all=1")
     try:
-        net.h1.up(probing())
-        wait_until(lambda: said_of(net.h1, H2)["sent"] > 1, timeout=PATIENCE, what="probes")
-        with net.node2.enter(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sender:
-            for identifier in range(1 << 16):
-                guess = IcmpEcho(identifier=identifier, sequence=1, reply=True, payload=bytes(8))
-                sender.sendto(guess.encode(), (str(H1), 0))
-                if identifier % 128 == 0:
-                    time.sleep(0.01)  # so that the daemon sees all of them
-        net.until(net.h1, H2, state="down")
-        wait_until(lambda: said_of(net.h1, H2)["discarded"] >= 1, timeout=PATIENCE, what="the guess to be seen")
-        assert (said_of(net.h1, H2)["state"], said_of(net.h1, H2)["received"]) == ("down", 0)
+        yield
     finally:
         net.node2.run("sysctl -qw net.ipv4.icmp_echo_ignore_all=0")
+
+
+@contextmanager
+def overhearing(net: Watched) -> Iterator[socket.socket]:
+    """Yield what reads the ICMP messages that come to h2."""
+    with net.node2.enter():
+        requests = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    with requests:
+        requests.settimeout(PATIENCE)
+        yield requests
+
+
+def heard_on(requests: socket.socket) -> IcmpEcho:
+    """Return the next request that comes to h2 after this moment."""
+    requests.settimeout(0)
+    with suppress(BlockingIOError):
+        while requests.recv(2048):
+            pass
+    requests.settimeout(PATIENCE)
+    while True:
+        message = IcmpEcho.parse(requests.recv(2048)[20:])
+        if not message.reply:
+            return message
+
+
+def answer(net: Watched, source: IPAddress, request: IcmpEcho, *, times: int = 1, **other: object) -> None:
+    """Answer a request from an address of h2, so many times, with the same as was asked or something else."""
+    data = replace(request, reply=True, **other).encode()
+    with net.node2.enter(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sender:
+        sender.bind((str(source), 0))
+        for _ in range(times):
+            sender.sendto(data, (str(H1), 0))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vxnet.daemon.probes import Probes
 from vxnet.daemon.sessions import Sessions
 from vxnet.dead import watched
+from vxnet.model import DOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -29,6 +30,8 @@ class Liveness:
     def __init__(self, echo: Echo, changed: Callable[[], None]) -> None:
         self._sessions = Sessions(changed)
         self._probes = Probes(echo, changed)
+        self._desired = DOWN
+        self._remotes: tuple[IPAddress, ...] = ()
 
     @property
     def voice(self) -> Voice | None:
@@ -53,8 +56,10 @@ class Liveness:
     def follow(self, desired: HostState, voice: Voice | None, dead: Container[IPAddress]) -> None:
         """Watch the remotes of this state. ``dead``: who is to be taken for dead until it is heard."""
         self._sessions.follow(desired.bfd, voice, dead)
-        remotes = watched(desired.segments, desired.fdb) if desired.probe else ()
-        self._probes.follow(desired.probe, desired.vtep, remotes, dead)
+        if desired is not self._desired:  # a tenth of a second, with 100 000 segments; and this is called at every look
+            self._remotes = watched(desired.segments, desired.fdb) if desired.probe else ()
+            self._desired = desired
+        self._probes.follow(desired.probe, desired.vtep, self._remotes, dead)
 
     def close_all_but(self, stay: Container[IPAddress]) -> None:
         """Tell the other remotes that their BFD sessions end, so that they take nobody for dead; and end them."""

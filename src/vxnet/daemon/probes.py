@@ -6,8 +6,11 @@
                                            '------- hear <------------'
 
 A reply counts if it comes from the remote that was asked, and has what was sent there: a number that is waited for, and
-eight bytes that nobody guesses who did not see the request. It proves the way to the host and back, not that it takes
-VXLAN. A remote is dead when it has answered before and does not any more.
+eight bytes that nobody guesses who did not see the request. Whoever has seen one could answer it a thousand times: the
+mark by which the kernel knows replies is then made anew, and what follows does not come here.
+
+It proves the way to the host and back, not that it takes VXLAN. A remote is dead when it has answered before and does
+not any more.
 """
 
 from __future__ import annotations
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("vxnetd")
 
 _SECRET = 8
+_ENOUGH = 100
+"""Replies that nobody waits for, until there is another mark."""
+_JITTER = 0.25
+"""By as much of an interval who has not answered is asked sooner: a reply that meets a new mark is lost, and whose are
+asked in the same instant must not lose each of them. Not all remotes: those that share an instant share its cost."""
 _MILLISECONDS = 1e3
 
 
@@ -50,7 +58,7 @@ class Probes:
     def __init__(self, echo: Echo, changed: Callable[[], None]) -> None:
         self._echo = echo
         self._changed = changed
-        self._identifier = secrets.randbits(16)
+        self._wasted = 0  # replies that nobody waited for, since there is this mark
         self._peers: dict[IPAddress, _Peer] = {}
         self._locals: dict[int, IPAddress] = {}
         self._wanted: Probe | None = None
@@ -134,36 +142,43 @@ class Probes:
 
     # ---- what is asked, and answered ----
 
-    def _schedule(self, peer: _Peer, chance: float = 1) -> None:
-        """Have it asked after an interval, or a part of one."""
+    def _schedule(self, peer: _Peer, part: float | None = None) -> None:
+        """Have it asked after an interval, or ``part`` of one."""
         self._end(peer)
         if self._wanted:
-            wait = chance * self._wanted.interval / _MILLISECONDS
+            if part is None:
+                part = 1 - _JITTER * random.random() if peer.session.missed > 1 else 1  # noqa: S311  (jitter)
+            wait = part * self._wanted.interval / _MILLISECONDS
             peer.next = asyncio.get_running_loop().call_later(wait, self._ask, peer)
 
     def _ask(self, peer: _Peer) -> None:
-        self._hear()  # what has arrived while this process had to wait for its turn
+        if peer.session.up and not probe.asked(peer.session).up:
+            self._hear()  # what has arrived while this process had to wait for its turn
         self._put(peer, probe.asked(peer.session))
         source = self._locals.get(peer.address.version)
         number = peer.session.number
-        if source and self._echo.ask(peer.address, source, self._identifier, number, peer.secret):
+        if source and self._echo.ask(peer.address, source, number, peer.secret):
             peer.sent += 1
         self._schedule(peer)
 
     def _hear(self) -> None:
         for reply in self._echo.hear():
             peer = self._peers.get(reply.remote)
-            if peer and reply.message.identifier == self._identifier:
-                self._take(peer, reply)
+            if peer is None or not self._takes(peer, reply):
+                self._wasted += 1
+        if self._wasted >= _ENOUGH:
+            self._wasted = 0
+            self._echo.renew()
 
-    def _take(self, peer: _Peer, reply: Reply) -> None:
-        right = secrets.compare_digest(reply.message.payload, peer.secret)
-        after = probe.answered(peer.session, reply.message.sequence) if right else None
+    def _takes(self, peer: _Peer, reply: Reply) -> bool:
+        right = secrets.compare_digest(reply.payload, peer.secret)
+        after = probe.answered(peer.session, reply.number) if right else None
         if after is None:
             peer.discarded += 1
-            return
+            return False
         peer.received += 1
         self._put(peer, after)
+        return True
 
     def _put(self, peer: _Peer, after: probe.Session) -> None:
         """Let the session be ``after``, with all that follows."""

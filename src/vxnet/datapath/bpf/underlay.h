@@ -125,6 +125,7 @@ static __always_inline int open_flow(struct __sk_buff *skb, __u32 from, const in
 	struct place here = { .member = from }, there = {};
 	struct member *tunnel, *port;
 	__u32 bytes = skb->len - (OUTER_LEN + (v6 ? IPV6_EXTRA : 0)), ifindex, peer;
+	const struct ethhdr *eth;
 	struct domain *d;
 	struct packet p;
 	int vlan;
@@ -147,11 +148,12 @@ static __always_inline int open_flow(struct __sk_buff *skb, __u32 from, const in
 	ifindex = port->ifindex;
 	peer = port->flags & MEMBER_PEER;
 	here.remote = v6 ? p.w6->saddr : mapped(load32(&p.w->saddr));
-	if (remember(skb, from, there.member, v6))
+	/* Learned from is what is unwrapped here; what the kernel will not unwrap in place is vxnet_overlay's to learn from. */
+	if (remember(skb, from, there.member, v6) || unwrap(skb, v6))
 		return -2;
-	learn(tunnel->domain, vlan, p.e->src, &here);
-	if (unwrap(skb, v6))
-		return -2;
+	eth = (void *)(long)skb->data;
+	if ((void *)(eth + 1) <= (void *)(long)skb->data_end)
+		learn(tunnel->domain, vlan, eth->h_source, &here);
 	count_rx(from, bytes);
 	count_tx(there.member, bytes);
 	return peer ? bpf_redirect_peer(ifindex, 0) : bpf_redirect(ifindex, 0);

@@ -22,8 +22,8 @@ from tests.support.running import wait
 from tests.support.trial import CONTEXT, REDIRECT, SHOT, UNSPEC, Trial, trial
 from tests.support.wire import REMOTE, outer
 from tests.unit.frames import GROUP, MAC_A, MAC_B, frame, udp_frame
-from vxnet.datapath import libbpf
 from vxnet.datapath.kernel import UNDERLAY as PROGRAM
+from vxnet.datapath.libbpf import testrun
 from vxnet.drops import drop_reason
 from vxnet.model import FdbEntry
 from vxnet.packet import ip, udp
@@ -172,7 +172,7 @@ def timed(board: Board, packet: bytes) -> tuple[int, int, int]:
     program, context = parts.program(PROGRAM), CONTEXT.pack(board.index(UNDERLAY))
     with board.host.enter():
         before = time.clock_gettime_ns(MONOTONIC_COARSE)
-        action, _, _ = libbpf.test_run(program, packet, context)
+        action, _, _ = testrun.run(program, packet, context)
         return action, before, time.clock_gettime_ns(MONOTONIC_COARSE)
 
 

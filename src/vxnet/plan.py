@@ -171,8 +171,8 @@ def _staying(actual: Actual, desired: HostState) -> frozenset[str]:
     """Return the names of the segments and bridges that stay; a broken one is made anew around what belongs to it."""
     wanted = _by_key((*desired.segments, *desired.bridges))
     there = (*actual.state.segments, *actual.state.bridges, *actual.faults)
-    networks = (value for value in there if isinstance(value, Segment | Bridge))
-    return frozenset(network.name for network in networks if _in_place(network, wanted.get(_key(network))))
+    domains = (value for value in there if isinstance(value, Segment | Bridge))
+    return frozenset(domain.name for domain in domains if _in_place(domain, wanted.get(_key(domain))))
 
 
 def _in_place(old: Value, new: Value | None) -> bool:

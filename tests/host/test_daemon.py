@@ -217,7 +217,7 @@ class Started:
     def __call__(self, host: Host, state: HostState | None = None, *, code: str = "") -> subprocess.Popen[str]:
         """Start one in a host, with a file for ``state`` or without; ``code`` is run in it before it begins."""
         file = (str(host.file(state)),) if state else ()
-        start = (sys.executable, "-c", f"{code}\nfrom vxnet.daemon.main import main\nmain()")
+        start = (sys.executable, "-c", f"{code}\nfrom vxnet.cli.vxnetd import main\nmain()")
         host.run_dir.mkdir(exist_ok=True)
         with (host.run_dir / "vxnetd.log").open("a") as log:
             process = host.node.popen(

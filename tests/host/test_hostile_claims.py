@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.hostile import Net, hostile
-from tests.support.victims import Victims, repeated, storm
+from tests.support.repeated import repeated
+from tests.support.victims import Victims, storm
 from tests.support.vteps import Switch
 from vxnet.model import Source
 from vxnet.packet import ethernet, ip, nd

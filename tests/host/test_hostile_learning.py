@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from tests.support.hostile import Net, blue, frame, hostile, macs, wrapped
 from tests.support.labs import H2
-from tests.support.victims import Victims, repeated, storm
+from tests.support.repeated import repeated
+from tests.support.victims import Victims, storm
 from vxnet.lab import Lab
 from vxnet.model import FdbEntry
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.hostile import Net, blue, frame, hostile
-from tests.support.victims import Victims, repeated, storm
+from tests.support.repeated import repeated
+from tests.support.victims import Victims, storm
 from vxnet.datapath.loops import FRAME
 from vxnet.lab import Lab
 from vxnet.lab.wait import wait_until

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.hostile import MALLORY, VNI, Net, frame, hostile
 from tests.support.labs import H1, H2
-from tests.support.victims import Victims, relaying, repeated, storm
+from tests.support.repeated import repeated
+from tests.support.victims import Victims, relaying, storm
 from vxnet.lab import Lab, netns
 from vxnet.packet.vxlan import encapsulate, onto_ethernet
 

@@ -8,15 +8,17 @@ hypothesis --> state, frames --> Twins --> kernel      ==
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from hypothesis import Phase, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.support.board import BLUE, LOCAL, REMOTES, Board, host_state, open_board
+from tests.support.examples import PHASES, FromPort, note, talk
 from tests.support.states import SEGMENTS, Sketch, is_ipv6, sketches, successors
 from tests.support.tenant_frames import KNOWN, TenantFrame, large_frames, mac, ordinary_frames, tenant_frames
 from tests.support.twins import Twins
@@ -26,16 +28,12 @@ from vxnet.model import FdbEntry
 from vxnet.switch.outcome import ToPort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from ipaddress import IPv4Address
 
     from vxnet.model import Vtep
-    from vxnet.switch.outcome import Outcome
 
 _examples = itertools.count(1)
-
-_PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
-"""All but the explanation of a failure, which traces every line and takes minutes here."""
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +41,6 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
     """One host for all examples."""
     with open_board("vxprop", tmp_path_factory.mktemp("property")) as board:
         yield board
-
-
-class FromPort(msgspec.Struct, frozen=True):
-    """A port sends a frame."""
-
-    port: str
-    frame: TenantFrame
 
 
 class Expire(msgspec.Struct, frozen=True):
@@ -72,31 +63,20 @@ class Become(msgspec.Struct, frozen=True):
 Action = FromPort | UnderlayPacket | Expire | Sweep | Become
 
 
-@st.composite
-def talks(draw: st.DrawFn, sketch: Sketch) -> list[Action]:
-    """A few ordinary frames, each the answer to the one before: said again and again, they are what is cached."""
-    one, other = draw(st.permutations(range(KNOWN)))[:2]
-    places: list[str | IPv4Address] = [*sketch.attached, *REMOTES]
-    said: list[Action] = []
-    for place in draw(st.lists(st.sampled_from(places), min_size=2, max_size=4)):
-        frame = draw(ordinary_frames(one, other))
-        if isinstance(place, str):
-            said.append(FromPort(place, frame))
-        else:
-            vni = draw(st.sampled_from(sketch.vnis or VNIS))
-            over_ipv6 = is_ipv6(sketch.family, place)
-            said.append(UnderlayPacket(src=place, dst=LOCAL, vni=vni, inner=frame, over_ipv6=over_ipv6))
-        one, other = other, one
-    return said
+def arriving(draw: st.DrawFn, sketch: Sketch, remote: IPv4Address, frame: TenantFrame) -> UnderlayPacket:
+    """A packet of a remote, in a segment of the state if there is one, over the family they have."""
+    vni = draw(st.sampled_from(sketch.vnis or VNIS))
+    over_ipv6 = is_ipv6(sketch.family, remote)
+    return UnderlayPacket(src=remote, dst=LOCAL, vni=vni, inner=frame, over_ipv6=over_ipv6)
 
 
 @st.composite
-def actions(draw: st.DrawFn, sketch: Sketch, talk: list[Action], count: int) -> list[Action]:
+def actions(draw: st.DrawFn, sketch: Sketch, said: Sequence[Action], count: int) -> list[Action]:
     """Up to ``count`` things that can happen in a state, many of them several times."""
     expire = st.builds(Expire, st.integers(0, SEGMENTS - 1), st.integers(0, KNOWN - 1))
     port = st.sampled_from(sketch.attached) if sketch.attached else st.nothing()
     anything: st.SearchStrategy[Action] = weighted(
-        (8, st.sampled_from(talk)),
+        (8, st.sampled_from(said)),
         (4 if sketch.attached else 0, st.builds(FromPort, port, tenant_frames())),
         (5, underlay_packets(sketch.vnis, st.booleans())),
         (1, weighted((3, expire), (1, st.just(Sweep())))),
@@ -109,11 +89,11 @@ def actions(draw: st.DrawFn, sketch: Sketch, talk: list[Action], count: int) -> 
 def lives(draw: st.DrawFn, states: int, count: int) -> tuple[Sketch, list[Action]]:
     """A state, then what happens in it and in the states that follow it."""
     first = sketch = draw(sketches())
-    talk = draw(talks(sketch))
-    events: list[Action] = draw(actions(sketch, talk, count))
+    said = talk(draw, sketch.attached, ordinary_frames, partial(arriving, draw, sketch))
+    events: list[Action] = draw(actions(sketch, said, count))
     for _ in range(states - 1):
         sketch = draw(successors(sketch))
-        events += [Become(sketch), *draw(actions(sketch, talk, count))]
+        events += [Become(sketch), *draw(actions(sketch, said, count))]
     return first, events
 
 
@@ -150,11 +130,6 @@ def _in_its_family(packet: UnderlayPacket, vtep: Vtep) -> UnderlayPacket:
     return msgspec.structs.replace(packet, over_ipv6=isinstance(vtep.local, IPv6Address))
 
 
-def note(outcome: Outcome) -> None:
-    """Tell hypothesis's statistics (``--hypothesis-show-statistics``) what the examples are made of."""
-    event(str(outcome.drop or (f"{len(outcome.copies)} copies" if outcome.ours else "left to the host")))
-
-
 def live(board: Board, sketch: Sketch, events: list[Action]) -> None:
     """Put both switches into the state, and let everything happen to both."""
     example = next(_examples)
@@ -164,14 +139,14 @@ def live(board: Board, sketch: Sketch, events: list[Action]) -> None:
     twins.compare_reports()
 
 
-@settings(max_examples=200, phases=_PHASES)
+@settings(max_examples=200, phases=PHASES)
 @given(lives(states=1, count=60))
 def test_same_frames_same_outcome(board: Board, life: tuple[Sketch, list[Action]]) -> None:
     """Whatever the state and the frames: same copies, same drops, same FDB, same counters."""
     live(board, *life)
 
 
-@settings(max_examples=50, phases=_PHASES)
+@settings(max_examples=50, phases=PHASES)
 @given(st.lists(large_frames(0, 1), min_size=1, max_size=30))
 def test_too_large_for_the_path(board: Board, frames: list[TenantFrame]) -> None:
     """Whatever does not fit the way to its one remote: the same errors, or none."""
@@ -185,7 +160,7 @@ def test_too_large_for_the_path(board: Board, frames: list[TenantFrame]) -> None
     twins.compare_reports()
 
 
-@settings(max_examples=80, phases=_PHASES)
+@settings(max_examples=80, phases=PHASES)
 @given(lives(states=4, count=20))
 def test_what_stays_keeps_its_state(board: Board, life: tuple[Sketch, list[Action]]) -> None:
     """Changing the desired state touches nothing that stays, leaves nothing of what goes, and is idempotent."""

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 GROUP = IPv4Address("239.1.1.1")
 _LOCAL_GROUPS = IPv4Network("224.0.0.0/24")
 CLI = (sys.executable, "-m", "vxnet.cli.main")
-DAEMON = (sys.executable, "-m", "vxnet.daemon.main")
+DAEMON = (sys.executable, "-m", "vxnet.cli.vxnetd")
 
 
 class Host:

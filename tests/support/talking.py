@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx
 
+from tests.support.repeated import repeated
 from vxnet.lab.cloud import PATIENCE
 
 if TYPE_CHECKING:
@@ -80,20 +80,13 @@ def all_agree(cloud: Cloud, hosts: int = 2) -> None:
 @contextmanager
 def unbroken(cloud: Cloud) -> Iterator[None]:
     """Ping from one machine to the other, 20 times a second: nothing is lost meanwhile."""
-    over = threading.Event()
     rounds: list[Ping] = []
 
     def ping() -> None:
-        while not over.is_set():
-            rounds.append(cloud.lab["mh1"].ping(ADDRESSES["h2"], count=10, interval=0.05, timeout=5))
+        rounds.append(cloud.lab["mh1"].ping(ADDRESSES["h2"], count=10, interval=0.05, timeout=5))
 
-    thread = threading.Thread(target=ping)
-    thread.start()
-    try:
+    with repeated(ping, pause=0):
         yield
-    finally:
-        over.set()
-        thread.join()
     assert rounds
     assert sum(each.lost for each in rounds) == 0, f"lost {sum(each.lost for each in rounds)} of {10 * len(rounds)}"
 
@@ -101,29 +94,20 @@ def unbroken(cloud: Cloud) -> Iterator[None]:
 @contextmanager
 def steady(cloud: Cloud) -> Iterator[None]:
     """Ask for the ports' status all the time: they are ACTIVE at every moment."""
-    over = threading.Event()
     began = time.monotonic()
     seen = 0
     down: list[str] = []
 
     def look() -> None:
         nonlocal seen
-        while not over.wait(0.1):
-            with suppress(httpx.TransportError):  # a server was killed
-                found = statuses(cloud)
-                seen += 1
-                if found != ACTIVE:
-                    agents = [
-                        (each["host"], each["heartbeat_timestamp"]) for each in cloud.get("/v2.0/agents")["agents"]
-                    ]
-                    down.append(f"{time.monotonic() - began:.1f} s: {found}, heartbeats {agents}")
+        with suppress(httpx.TransportError):  # a server was killed
+            found = statuses(cloud)
+            seen += 1
+            if found != ACTIVE:
+                agents = [(each["host"], each["heartbeat_timestamp"]) for each in cloud.get("/v2.0/agents")["agents"]]
+                down.append(f"{time.monotonic() - began:.1f} s: {found}, heartbeats {agents}")
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with repeated(look, pause=0.1):
         yield
-    finally:
-        over.set()
-        thread.join()
     assert seen
     assert not down, f"{len(down)} of {seen} times one was not, the first after {down[0]}"

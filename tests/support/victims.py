@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from tests.support.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from vxnet.lab import Node
     from vxnet.lab.ping import Ping
@@ -91,24 +91,6 @@ class Victims:
 def storm(node: Node, frames: Sequence[bytes], count: int, device: str = "eth0") -> None:
     """Let a node send the frames in turn, ``count`` in all, as fast as it can."""
     node.run(sys.executable, ATTACKER, "send", device, str(count), input="\n".join(frame.hex() for frame in frames))
-
-
-@contextmanager
-def repeated(attack: Callable[[], None]) -> Iterator[None]:
-    """Attack again and again as long as the ``with`` block lasts."""
-    over = threading.Event()
-
-    def go_on() -> None:
-        while not over.wait(0.01):
-            attack()
-
-    thread = threading.Thread(target=go_on)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 @contextmanager

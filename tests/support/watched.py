@@ -50,6 +50,13 @@ class Watched:
             self.until(self.h1, H2, state="up")
             self.until(self.h2, H1, state="up")
 
+    def down(self) -> None:
+        """Take both down, and see that nothing is left of them."""
+        for host in (self.h1, self.h2):
+            if host.pid or host.remains():
+                host.down()
+            assert host.remains() == []
+
     def until(self, host: Host, remote: IPAddress, **wanted: object) -> dict[str, Any]:
         """Wait until a host's daemon says this of a remote; return all it says."""
         wait_until(lambda: wanted.items() <= said_of(host, remote).items(), timeout=PATIENCE, what=f"{remote} {wanted}")

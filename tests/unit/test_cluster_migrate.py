@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.stores import power_cut, values
 from vxnet.cluster.keys import META_INCARNATION, META_RESTORING, META_SCHEMA, SCHEMA
 from vxnet.cluster.migrate import SchemaError, prepare
 from vxnet.store.base import Item, Transaction
@@ -40,11 +41,6 @@ async def store(url: str) -> AsyncIterator[Store]:
     opened = await open_store(url)
     yield opened
     await opened.close()
-
-
-async def values(store: Store) -> dict[str, bytes]:
-    """Return what stands."""
-    return {item.key: item.value for item in (await store.read())[1]}
 
 
 async def test_begins_a_store(store: Store) -> None:
@@ -116,21 +112,9 @@ async def test_steps_that_race(store: Store, url: str) -> None:
 async def test_steps_in_parts(store: Store, cut: int) -> None:
     """A step that is too much for one transaction is done in parts, and goes on where a power cut ended it."""
     expected = await old_store(store, 12)
-    store.most_writes = 7
-    commit, left = store.commit, cut
-
-    async def cut_off(transaction: Transaction) -> int | None:
-        nonlocal left
-        if not left:
-            raise InterruptedError
-        left -= 1
-        return await commit(transaction)
-
-    store.commit = cut_off  # type: ignore[method-assign]
-    with pytest.raises(InterruptedError):
+    with power_cut(store, after=cut, most_writes=7):
         await prepare(store, schema=3, steps=STEPS)
     assert (await values(store))[META_SCHEMA] == (b"1" if cut < 4 else b"2")
-    store.commit = commit  # type: ignore[method-assign]
     await prepare(store, schema=3, steps=STEPS)
     assert await values(store) == expected
 

@@ -15,13 +15,13 @@ import typer
 
 from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.cluster.accounts import HOST_NAME
-from vxnet.cluster.secrets import without_password
 from vxnet.daemon import privileges, rundir
 from vxnet.daemon.agent.service import Service
 from vxnet.datapath.kernel import require_root
 from vxnet.sources.cluster.desired import Storms
 from vxnet.sources.cluster.stream import Servers
 from vxnet.sources.values import STORM_CONTROL_MAX, vtep_address
+from vxnet.urls import without_password
 
 if TYPE_CHECKING:
     from vxnet.model import IPAddress

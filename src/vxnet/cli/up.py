@@ -66,7 +66,7 @@ def _start(run_dir: Path) -> subprocess.Popen[bytes]:
     with open_log(run_dir) as output:
         begin = output.tell()
         daemon = subprocess.Popen(
-            [sys.executable, "-m", "vxnet.daemon.main", "--run-dir", str(run_dir)],
+            [sys.executable, "-m", "vxnet.cli.vxnetd", "--run-dir", str(run_dir)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

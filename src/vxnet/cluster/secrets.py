@@ -21,7 +21,6 @@ TOKEN_PREFIX: Final = "vxnet-"  # noqa: S105  (what they all begin with is no se
 """What every token begins with, so that one that has got into a log or a repository is known for what it is."""
 
 _TOKEN: Final = re.compile(r"vxnet-[A-Za-z0-9_-]{43}")
-_USERINFO: Final = re.compile(r"://[^/]*@")
 _N, _R, _P = 1 << 15, 8, 3
 """32 MiB and about a quarter of a second, as the OWASP Password Storage Cheat Sheet has it. Stored with each hash."""
 
@@ -57,11 +56,6 @@ def nobodys_password() -> str:
 def new_token() -> str:
     """Return a new token: ``vxnet-`` and 256 random bits in base64url (RFC 4648 section 5)."""
     return TOKEN_PREFIX + secrets.token_urlsafe(32)
-
-
-def without_password(url: str) -> str:
-    """Return a URL as it may be shown and logged: without what stands before an @ in it (RFC 3986 section 3.2.1)."""
-    return _USERINFO.sub("://...@", url)
 
 
 def is_token(text: str) -> bool:

@@ -22,11 +22,12 @@ import secrets
 from typing import TYPE_CHECKING
 
 from vxnet import probe
-from vxnet.daemon.control import Remote
+from vxnet.daemon.peer import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container
 
+    from vxnet.daemon.control import Remote
     from vxnet.daemon.echo import Echo, Reply
     from vxnet.model import IPAddress, Probe, Vtep
 
@@ -41,15 +42,13 @@ asked in the same instant must not lose each of them. Not all remotes: those tha
 _MILLISECONDS = 1e3
 
 
-class _Peer:
-    """A remote: its session, and when it is asked next."""
+class _Peer(Peer):
+    """A remote: its session, and what only it is told."""
 
     def __init__(self, address: IPAddress, session: probe.Session, now: float, *, dead: bool) -> None:
-        self.address, self.session, self.dead = address, session, dead
-        self.since = now
-        self.sent = self.received = self.discarded = self.downs = 0
+        super().__init__(address, now, dead=dead)
+        self.session = session
         self.secret = secrets.token_bytes(_SECRET)
-        self.next: asyncio.TimerHandle | None = None
 
 
 class Probes:
@@ -77,19 +76,7 @@ class Probes:
         """Return what there is to say of each, for people."""
         now = asyncio.get_running_loop().time()
         return {
-            peer.address: Remote(
-                address=str(peer.address),
-                by="probe",
-                state="up" if peer.session.up else "down",
-                remote_state="",
-                seconds=round(now - peer.since, 3),
-                dead=peer.dead,
-                sent=peer.sent,
-                received=peer.received,
-                discarded=peer.discarded,
-                downs=peer.downs,
-            )
-            for peer in self._peers.values()
+            peer.address: peer.told(now, "probe", "up" if peer.session.up else "down") for peer in self._peers.values()
         }
 
     # ---- what is desired ----
@@ -102,7 +89,7 @@ class Probes:
             wanted, remotes = None, ()
         self._locals = {address.version: address for address in (vtep.local6, vtep.local) if address} if vtep else {}
         for address in self._peers.keys() - set(remotes):
-            self._end(self._peers.pop(address))
+            self._peers.pop(address).stop()
         if (wanted is None) != (self._wanted is None):
             self._listen(to=wanted is not None)
             for version, why in self._echo.missing.items() if wanted else ():
@@ -127,10 +114,6 @@ class Probes:
         self.follow(None, None, (), ())
         self._echo.close()
 
-    def _end(self, peer: _Peer) -> None:
-        if peer.next:
-            peer.next.cancel()
-
     def _listen(self, *, to: bool) -> None:
         loop = asyncio.get_running_loop()
         self._echo.listen(to=to)
@@ -144,7 +127,7 @@ class Probes:
 
     def _schedule(self, peer: _Peer, part: float | None = None) -> None:
         """Have it asked after an interval, or ``part`` of one."""
-        self._end(peer)
+        peer.stop()
         if self._wanted:
             if part is None:
                 part = 1 - _JITTER * random.random() if peer.session.missed > 1 else 1  # noqa: S311  (jitter)

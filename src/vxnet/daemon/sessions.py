@@ -19,7 +19,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from vxnet import bfd
-from vxnet.daemon.control import Remote
+from vxnet.daemon.peer import Peer
 from vxnet.packet.bfd import Bfd as Packet
 from vxnet.packet.bfd import State, frame, unframe
 from vxnet.packet.errors import MalformedError
@@ -27,6 +27,7 @@ from vxnet.packet.errors import MalformedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
+    from vxnet.daemon.control import Remote
     from vxnet.datapath.voice import Voice
     from vxnet.model import Bfd, IPAddress
 
@@ -35,15 +36,14 @@ log = logging.getLogger("vxnetd")
 _MICROSECONDS = 1e6
 
 
-class _Peer:
-    """A remote: its session, and when what is due."""
+class _Peer(Peer):
+    """A remote: its session, when it was heard of, and what is due."""
 
     def __init__(self, address: IPAddress, session: bfd.Session, now: float, *, dead: bool) -> None:
-        self.address, self.session, self.dead = address, session, dead
-        self.heard_at = self.since = now
-        self.sent = self.received = self.discarded = self.downs = 0
+        super().__init__(address, now, dead=dead)
+        self.session = session
+        self.heard_at = now
         self.spacing: float | None = None  # between packets, without jitter; None: none are wanted
-        self.next: asyncio.TimerHandle | None = None
         self.overdue: asyncio.TimerHandle | None = None
         self.framed: tuple[Packet, bytes] | None = None
         self.unframed: tuple[bytes, Packet] | None = None
@@ -56,9 +56,9 @@ class _Peer:
 
     def stop(self) -> None:
         """Nothing is due any more."""
-        for timer in (self.next, self.overdue):
-            if timer:
-                timer.cancel()
+        super().stop()
+        if self.overdue:
+            self.overdue.cancel()
 
 
 class Sessions:
@@ -93,18 +93,7 @@ class Sessions:
         """Return what there is to say of each, for people."""
         now = asyncio.get_running_loop().time()
         return {
-            peer.address: Remote(
-                address=str(peer.address),
-                by="bfd",
-                state=peer.session.state.name.lower().replace("_", "-"),
-                remote_state=peer.session.remote_state.name.lower().replace("_", "-"),
-                seconds=round(now - peer.since, 3),
-                dead=peer.dead,
-                sent=peer.sent,
-                received=peer.received,
-                discarded=peer.discarded,
-                downs=peer.downs,
-            )
+            peer.address: peer.told(now, "bfd", _word(peer.session.state), _word(peer.session.remote_state))
             for peer in self._peers.values()
         }
 
@@ -255,6 +244,10 @@ class Sessions:
             peer.framed = packet, frame(packet, src=self.voice.source(peer.address), src_mac=self.voice.mac)
         if self.voice.say(peer.address, peer.framed[1]):
             peer.sent += 1
+
+
+def _word(state: State) -> str:
+    return state.name.lower().replace("_", "-")
 
 
 def _discriminator(taken: set[int]) -> int:

@@ -98,8 +98,8 @@ class Switch:
             self._brought = _what_works(desired, failures)
         except (VxnetError, OSError) as error:
             # Not one thing's fault: nobody can say what works.
-            networks: tuple[Value, ...] = (*desired.segments, *desired.bridges)
-            everything = (*networks, *desired.tunnels, *desired.ports)
+            domains: tuple[Value, ...] = (*desired.segments, *desired.bridges)
+            everything = (*domains, *desired.tunnels, *desired.ports)
             failures = {name_of(value): str(error) for value in everything}
             if failures != self._failures:
                 log.error("%s", error)  # noqa: TRY400  (its words say it all)
@@ -117,7 +117,7 @@ class Switch:
 
 
 def _what_works(desired: HostState, failures: Container[str]) -> HostState | None:
-    """Return what of ``desired`` is so now; None if a network or the VTEP is not, with all that hangs on it."""
+    """Return what of ``desired`` is so now; None if a domain or the VTEP is not, with all that hangs on it."""
     roots: tuple[Value, ...] = (*desired.segments, *desired.bridges, *desired.tunnels)
     vtep = (desired.vtep,) if desired.vtep else ()
     if any(name_of(value) in failures for value in (*vtep, *roots)):

@@ -40,8 +40,8 @@ def duplicates(maps: Maps, slots: Slots, now: int) -> tuple[Duplicate, ...]:
         Duplicate(
             slots.domains[key.domain].name.decode(),
             format_mac(bytes(key.mac)),
-            _name(value.home, slots),
-            _name(value.other, slots),
+            name_of(value.home, slots),
+            name_of(value.other, slots),
             value.since,
         )
         for key, value in maps.moved.items()
@@ -67,6 +67,7 @@ def _orphan(key: FdbKey, value: Moved, slots: Slots) -> bool:
     return key.domain not in slots.domains or home is None or home.domain != key.domain
 
 
-def _name(place: Place, slots: Slots) -> str:
+def name_of(place: Place, slots: Slots) -> str:
+    """Return a place for people: a port's device, or a remote."""
     member = slots.members.get(place.member)
     return str(place.remote.ip() or (member.name.decode() if member else "a port that is gone"))

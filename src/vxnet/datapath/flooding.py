@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from vxnet.datapath.layout import DOMAIN_BRIDGE, Domain, FloodKey, Place
 
-NOBODY = 0
-"""The member under which a remote is on the list that is left out."""
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vxnet.datapath.maps import Map, Maps
     from vxnet.datapath.slots import Slots
+
+NOBODY = 0
+"""The member under which a remote is on the list that is left out."""
 
 
 def flood_list(flood: Map[FloodKey, Place], slot: int, domain: Domain) -> list[Place]:

@@ -11,11 +11,11 @@ look, once a second
 from __future__ import annotations
 
 import secrets
-from ctypes import c_uint32
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from vxnet.datapath.duplicates import name_of
 from vxnet.datapath.kernel import PROBE
 from vxnet.datapath.layout import (
     DUPLICATE_TIME,
@@ -74,7 +74,7 @@ class Loops:
             if back[slot].member not in self._heard and self._is_its_turn(parts, slot, back[slot]):
                 _set(parts, slot, MEMBER_LOOP)
                 self._heard[slot] = now
-                events.append(_event(parts, slot, _name(parts, back[slot])))
+                events.append(_event(parts, slot, name_of(back[slot], parts.slots)))
         for slot, heard in list(self._heard.items()):
             if now - heard >= QUIET:
                 _set(parts, slot, 0)
@@ -147,8 +147,3 @@ def _forget(parts: Parts, slot: int) -> None:
 def _event(parts: Parts, slot: int, back: str | None) -> LoopEvent:
     member = parts.slots.members[slot]
     return LoopEvent(parts.slots.domains[member.domain].name.decode(), member.name.decode(), back)
-
-
-def _name(parts: Parts, place: Place) -> str:
-    member = parts.maps.members.get(c_uint32(place.member))
-    return str(place.remote.ip() or (member.name.decode() if member else "a port that is gone"))

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from vxnet.cluster.secrets import without_password
 from vxnet.model import VNI_MAX, VNI_MIN
 from vxnet.server.settings import Settings
 from vxnet.sources.tomlfile import FaultError, quoted
+from vxnet.urls import without_password
 
 _HOST_PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>\d{1,5})", re.ASCII)
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)

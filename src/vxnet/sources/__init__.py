@@ -3,4 +3,5 @@
 
 hostfile     one TOML file a host
 ovsdb        the database of Open vSwitch, which ovs-vsctl writes
+cluster      what the servers of a cluster tell this host
 """

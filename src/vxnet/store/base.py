@@ -10,7 +10,7 @@
 A revision counts the transactions of the whole store: every commit that writes gets the next one or a later one, never
 an earlier. Whoever has applied all batches up to a revision holds what the store held then.
 
-Two kinds: sqlite.py, one file, nothing to install; etcd.py, for more than one server. Both pass tests/store.
+Two kinds: sqlite.py, one file, nothing to install; etcd.py, for more than one server. Both pass tests/interop/store.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vxnet.cluster.secrets import without_password
 from vxnet.errors import ConfigError
 from vxnet.store.etcd import EtcdStore
 from vxnet.store.sqlite import SqliteStore
+from vxnet.urls import without_password
 
 if TYPE_CHECKING:
     from vxnet.store.base import Store

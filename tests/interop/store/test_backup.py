@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.stores import power_cut, values
 from vxnet.cluster.backup import BackupError, backup, restore
 from vxnet.cluster.keys import META_INCARNATION, META_RESTORING, META_SCHEMA
 from vxnet.cluster.migrate import SchemaError, prepare
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
     from vxnet.store.base import Store
 
 pytestmark = pytest.mark.anyio
-
-
-async def values(store: Store) -> dict[str, bytes]:
-    """Return what stands."""
-    return {item.key: item.value for item in (await store.read())[1]}
 
 
 async def fill(store: Store, count: int = 400) -> dict[str, bytes]:
@@ -112,19 +108,8 @@ async def test_half_restored(store: Store, tmp_path: Path, cut: int) -> None:
     await backup(store, tmp_path / "backup")
     writes: dict[str, bytes | None] = {f"network/{number:05}": None for number in range(20)}
     await store.commit(Transaction(writes=writes))
-    store.most_writes, commit, left = 6, store.commit, cut
-
-    async def cut_off(transaction: Transaction) -> int | None:
-        nonlocal left
-        if not left:
-            raise InterruptedError
-        left -= 1
-        return await commit(transaction)
-
-    store.commit = cut_off  # type: ignore[method-assign]
-    with pytest.raises(InterruptedError):
+    with power_cut(store, after=cut, most_writes=6):
         await restore(store, tmp_path / "backup", force=True)
-    store.commit = commit  # type: ignore[method-assign]
     assert META_RESTORING in await values(store)
     with pytest.raises(SchemaError, match="half restored"):
         await prepare(store)

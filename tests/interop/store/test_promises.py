@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.following import take, take_until
+from tests.support.stores import values
 from vxnet.store import etcd as etcd_store
 from vxnet.store.base import Change, CompactedError, Transaction
 
@@ -24,11 +25,6 @@ async def put(store: Store, **writes: bytes | None) -> int:
     revision = await store.commit(Transaction(writes=dict(writes)))
     assert revision is not None
     return revision
-
-
-async def values(store: Store, prefix: str = "") -> dict[str, bytes]:
-    """Return what stands."""
-    return {item.key: item.value for item in (await store.read(prefix))[1]}
 
 
 async def test_reads_what_was_written(store: Store) -> None:

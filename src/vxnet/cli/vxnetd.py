@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from pathlib import Path  # noqa: TC003  (typer reads it)
+from pathlib import Path
 from typing import Annotated
 
 import typer

@@ -114,6 +114,21 @@ def test_each_by_what_it_speaks(net: Net) -> None:
         assert net.h1.log().count(f"remote {address}: dead: {why}\n") == 1
 
 
+def test_the_next_daemon_judges_by_what_it_hears(net: Net) -> None:
+    """BFD that it never heard is not asked: h2, dead by BFD to the last daemon, answers the next one's probes."""
+    net.until(("bfd", *UP), ("probe", *UP))
+    net.h2.kill()
+    net.until(("bfd", *DEAD), ("probe", *UP))
+    wait_until(lambda: members_of_list(net.h1) == [False, True], timeout=PATIENCE, what="a list without h2")
+    net.h1.kill()
+    assert members_of_list(net.h1) == [False, True], "the kernel goes on"
+    net.h1.up(STATE)
+    net.until(("probe", *UP), ("probe", *UP))
+    wait_until(lambda: members_of_list(net.h1) == [True, True], timeout=PATIENCE, what="a whole list")
+    net.h2.up(watching(H2, H1, "tap-b"))
+    net.until(("bfd", *UP), ("probe", *UP))
+
+
 def test_without_either(net: Net) -> None:
     """Without `[bfd]` the probe judges all; without `[probe]` BFD does, of who speaks none too; then nobody."""
     net.until(("bfd", *UP), ("probe", *UP))

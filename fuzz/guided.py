@@ -44,7 +44,7 @@ def guided(seed: int, *, seconds: int = 0, inputs: int = -1, grown: Path | None 
     if importlib.util.find_spec("atheris") is None:
         raise GuidedError(
             "codecs: no atheris in this environment, which has wheels for x86-64 and CPython 3.11 to 3.14; run this "
-            "target with one of them, or without guidance: pytest tests/unit/test_fuzz_codecs.py"
+            "target with one of them, or without guidance: pytest tests/unit/test_fuzz.py"
         )
     grown, broke = grown or corpus.FOUND / f"{NAME}.corpus", corpus.FOUND / NAME
     for folder in (grown, broke):

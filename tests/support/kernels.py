@@ -15,5 +15,6 @@ def release() -> tuple[int, int]:
 
 
 unwraps_ipv6 = pytest.mark.skipif(
-    release() < (6, 3), reason="before Linux 6.3, inner IPv6 is received over the slow path"
+    release() < (6, 3),
+    reason="before Linux 6.3, IPv6 inside of IPv4 and IPv4 inside of IPv6 are received over the slow path",
 )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
 OLDEST_LINUX: Final = (6, 1)
-"""What is missing in older ones: docs/how-it-works.md, "Kernels"."""
+"""What is missing in older ones: docs/kernels.md."""
 
 PROBE = "vxnet_probe"
 """On no device: it is run to send a probe (loops.py)."""

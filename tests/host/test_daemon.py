@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from ctypes import c_uint32
 from typing import TYPE_CHECKING
 
@@ -141,8 +142,9 @@ def test_what_fails_again_and_again_is_said_once(pair: Pair, tmp_path: Path, cap
             await server._tend(sweep)
 
     with pair.h1.node.enter():
-        server = Server(tmp_path, Echo.open())
-    with server._claim:
+        echo = Echo.open()
+        server = Server(tmp_path, echo)
+    with server._claim, closing(echo):
         asyncio.run(tended(server))
     assert [record.getMessage() for record in caplog.records] == ["no memory", "no room", "no room"]
 

@@ -114,12 +114,13 @@ def test_what_is_followed_is_what_is_there(pair: Pair, seed: int) -> None:
 
 
 def _one(chance: random.Random, keeper: Keeper, state: HostState, run_dir: Path) -> str:
-    maps = find(run_dir)
-    if maps is None or chance.random() < 0.5:
-        keeper.bring(some(chance, state))
-        return "bring"
-    with maps:
-        if chance.random() < 0.7:
+    what = chance.choice(("bring", "bring", "damage", "repair"))
+    maps = find(run_dir) if what == "damage" else None
+    if maps:
+        with maps:
             return damage(chance, maps)
-    keeper.repair()
-    return "repair"
+    if what == "repair":
+        keeper.repair()
+    else:
+        keeper.bring(some(chance, state))
+    return what

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The few functions of the system's libbpf (1.1 or newer) that vxnet calls, through ctypes.
 
-    library           the library itself, what it warns of, its errors
+    binding           the library itself, what it warns of, its errors
     loading           an object file's programs and maps, into the kernel
     objects           what is in the kernel: programs, maps and type information, by descriptor or id
     rawmap            the elements of a map, one or many, as they lie in memory

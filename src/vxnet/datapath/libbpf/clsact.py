@@ -8,7 +8,7 @@ import errno
 from ctypes import POINTER, byref, c_int, c_size_t, c_uint32
 from functools import cache
 
-from vxnet.datapath.libbpf.library import failed, library, said
+from vxnet.datapath.libbpf.binding import failed, library, said
 
 _TC_INGRESS = 1
 _TC_F_REPLACE = 1

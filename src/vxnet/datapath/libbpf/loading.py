@@ -10,7 +10,7 @@ from ctypes import c_char_p, c_int, c_uint32, c_void_p
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vxnet.datapath.libbpf.library import failed, library, said
+from vxnet.datapath.libbpf.binding import failed, library, said
 from vxnet.errors import HostError, KernelError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ctypes import POINTER, byref, c_char, c_int, c_uint8, c_uint32, c_uint64, c
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from vxnet.datapath.libbpf.library import failed, library
+from vxnet.datapath.libbpf.binding import failed, library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from ctypes import POINTER, byref, c_int, c_uint8, c_uint32, c_uint64, c_void_p
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from vxnet.datapath.libbpf.library import failed, library
+from vxnet.datapath.libbpf.binding import failed, library
 from vxnet.datapath.libbpf.objects import map_info
 from vxnet.errors import MapFullError
 

@@ -7,7 +7,7 @@ import ctypes
 from ctypes import c_int, c_size_t, c_void_p
 from functools import cache
 
-from vxnet.datapath.libbpf.library import failed, library
+from vxnet.datapath.libbpf.binding import failed, library
 
 _SAMPLE = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
 """What libbpf calls for each record of a ring buffer: (context, record, its size)."""

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from ctypes import POINTER, byref, c_int, c_size_t, c_uint32, c_void_p
 from functools import cache
 
-from vxnet.datapath.libbpf.library import failed, library
+from vxnet.datapath.libbpf.binding import failed, library
 from vxnet.datapath.libbpf.objects import opened_program
 
 _TCX_INGRESS = 46  # enum bpf_attach_type

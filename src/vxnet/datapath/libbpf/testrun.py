@@ -7,7 +7,7 @@ import ctypes
 from ctypes import POINTER, byref, c_int, c_size_t, c_uint32, c_void_p
 from functools import cache
 
-from vxnet.datapath.libbpf.library import failed, library
+from vxnet.datapath.libbpf.binding import failed, library
 
 
 class TestRunOpts(ctypes.Structure):

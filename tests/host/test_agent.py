@@ -179,7 +179,7 @@ def test_a_port_is_active_while_it_forwards(cluster: Cluster, two: Two) -> None:
     """It is DOWN before it is plugged, when it is not to forward, and when its device is set down or vanishes."""
     port = two.ports[1]
     device = f"tap{port['id'][:11]}"
-    assert cluster.status(port) == "ACTIVE"
+    cluster.wait_for(port, "ACTIVE")
     cluster.update(port, admin_state_up=False)
     cluster.wait_for(port, "DOWN")
     assert not two.one.pings(two.address)
@@ -206,7 +206,7 @@ def test_a_port_moves(cluster: Cluster, two: Two) -> None:
     machine = cluster.machine()
     cluster.h1.plug(port["id"], machine)
     assert two.one.reaches(two.address)
-    assert cluster.status(port) == "ACTIVE"
+    cluster.wait_for(port, "ACTIVE")
     wait_until(lambda: not cluster.h2.actual().state.segments, what="h2 to take no part any more")
 
 
@@ -234,7 +234,8 @@ def test_one_device_that_cannot_be_attached_holds_up_nobody(cluster: Cluster, tw
     machine = cluster.machine()
     cluster.h1.plug(third["id"], machine)
     assert machine.reaches(two.address)
-    assert (cluster.status(busy), cluster.status(third)) == ("DOWN", "ACTIVE")
+    cluster.wait_for(third, "ACTIVE")
+    assert cluster.status(busy) == "DOWN"
     node.ip("link set busy0 nomaster")
     cluster.wait_for(busy, "ACTIVE")
     for port in (busy, third):

@@ -65,7 +65,7 @@ def test_a_namespace_becomes_the_ports_machine(cluster: Cluster) -> None:
     assert outer["ifalias"] == f"iface-id={port['id']}"
     assert outer["mtu"] == network["mtu"]
     assert told.split()[:4] == ["port", port["id"], "device", outer["ifname"]]
-    assert cluster.status(port) == "ACTIVE"
+    cluster.wait_for(port, "ACTIVE")
 
 
 def test_a_route_to_everywhere_goes_before_the_gateway(cluster: Cluster) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from tests.support.running import gone, wait
 from tests.support.stream import Stream
 from vxnet.daemon.keeper import Keeper
 from vxnet.datapath import report
@@ -66,6 +67,7 @@ def test_segments(pair: Pair) -> None:
     assert pair.a.ping(pair.b)
     learned = macs(pair.h2)
     counted = packets_out_of(pair.h2, "tap-b")
+    programs, maps = pair.h2.programs().values(), pair.h2.maps()
     with Stream(pair.a, pair.b) as stream:
         pair.h2.up(more(pair.two, 2 * FIRST_DOMAINS))
         stream.flows(100)
@@ -77,6 +79,9 @@ def test_segments(pair: Pair) -> None:
     assert capacity(pair.h2, "moves") == capacity(pair.h2, "domains")
     assert learned
     assert learned <= macs(pair.h2)
+    old = maps.keys() - pair.h2.maps().keys()
+    assert {maps[number] for number in old} >= {"domains", "moves", "members", "traffic", "tx_flows", "rx_flows"}
+    wait(lambda: gone(programs, old), "what was too small to be gone")
 
 
 def test_what_is_learned(pair: Pair) -> None:

@@ -127,6 +127,8 @@ def maps_of(program: Program) -> Maps | None:
         state = maps.state.get(c_uint32(0))
         if state and state.layout == LAYOUT:
             return maps
+        maps.close()
+        return None
     for fd in fds.values():
         os.close(fd)
     return None
@@ -144,7 +146,7 @@ def load(reuse: Maps | None = None, elements: Mapping[str, int] | None = None) -
             message = f"{path} is missing: the eBPF programs are not compiled; run `make setup` (it needs clang)"
             raise HostError(message)
         # The flow caches are not taken over: they fill again in no time, and their layout may change with any build.
-        kept = {name: fd for name, fd in reuse.fds.items() if name in SIZES.keys() - elements.keys()} if reuse else {}
+        kept = {name: fd for name, fd in reuse.fds.items() if name not in elements} if reuse else {}
         loaded = loading.load(str(path), kept, dict(SIZES), elements)
     # Each program holds every map, whether it uses it or not: any one of them leads to all, and is known by them.
     for program in loaded.programs.values():

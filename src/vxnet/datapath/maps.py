@@ -177,10 +177,15 @@ _PER_CPU: Final = frozenset({"traffic", "drops"})
 
 
 class Maps:
-    """Every map that Python touches, from descriptors by name."""
+    """Every map that Python touches, from descriptors by name.
+
+    The others are the programs' own, and go with these: their descriptors are given back at once.
+    """
 
     def __init__(self, fds: Mapping[str, int]) -> None:
-        self._fds = dict(fds)
+        for name in fds.keys() - SIZES.keys():
+            os.close(fds[name])
+        self._fds = {name: fds[name] for name in SIZES}
         self.state = Map(fds["state"], c_uint32, layout.State)
         self.vteps = Map(fds["vteps"], c_uint32, layout.VtepValue)
         self.overlays = Map(fds["overlays"], c_uint32, c_uint32)

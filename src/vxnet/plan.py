@@ -64,6 +64,10 @@ class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     reason: str
     value: Value
 
+    def __str__(self) -> str:
+        """Return the line that logs have of it."""
+        return f"{self.action} {self.kind} {self.name}: {self.reason}"
+
 
 def plan(desired: HostState, actual: Actual) -> tuple[Change, ...]:
     """Return the changes that lead from ``actual`` to ``desired``; empty when they agree."""

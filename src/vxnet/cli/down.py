@@ -42,7 +42,7 @@ def _take_down(run_dir: Path) -> None:
                 raise ControlError(
                     f"vxnet ovs-vswitchd (pid {daemon.pid}) has the run directory {run_dir}; end it first"
                 )
-            Datapath(run_dir).apply(plan(DOWN, read(run_dir)), lambda change: progress(Step.of(change)))
+            Datapath(run_dir).apply(plan(DOWN, read(run_dir)), lambda changes: progress(Step.of(changes[0])))
     remove_orphans(run_dir)
     _clean(run_dir)
 

@@ -54,7 +54,9 @@ class Keeper:
         self._waiting: dict[Port, str] = {}
         self._set_down: dict[str, int] = {}  # the index of each device that somebody has set down, by its name
         self._trouble = ""
-        self._tried: set[Change] = set()  # what has been told of already, and is tried again since it failed
+        self._tried: frozenset[Change] = (
+            frozenset()
+        )  # what has been told of already, and is tried again since it failed
         self._dead = dead_in(self._desired)
         if self._desired.vtep:
             log.info("adopted %d segments and %d ports", len(self._desired.segments), len(self._desired.ports))
@@ -90,7 +92,7 @@ class Keeper:
             if not all(segment.flood_to_dead for segment in self._desired.segments):
                 self.repair()
 
-    def bring(self, desired: HostState, progress: Callable[[Change], None] = lambda _: None) -> None:
+    def bring(self, desired: HostState, progress: Callable[[tuple[Change, ...]], None] = lambda _: None) -> None:
         """Bring the host to ``desired``. When that fails, everything is as it was."""
         check(desired, self._run_dir)
         try:
@@ -135,7 +137,7 @@ class Keeper:
         """Let every cached flow be looked up again: a route or a next hop has changed."""
         self._datapath.touch()
 
-    def down(self, progress: Callable[[Change], None] = lambda _: None) -> None:
+    def down(self, progress: Callable[[tuple[Change, ...]], None] = lambda _: None) -> None:
         """Take everything away."""
         self._apply(DOWN, progress)
         self._desired, self._waiting = DOWN, {}
@@ -160,25 +162,26 @@ class Keeper:
     def _apply(
         self,
         desired: HostState,
-        progress: Callable[[Change], None] = lambda _: None,
+        progress: Callable[[tuple[Change, ...]], None] = lambda _: None,
         *,
         actual: Actual | None = None,
     ) -> None:
-        def tell(change: Change) -> None:
-            if change not in self._tried:
-                log.info("%s %s %s: %s", change.action, change.kind, change.name, change.reason)
-            tried.add(change)
-            progress(change)
+        def tell(steps: tuple[Change, ...]) -> None:
+            # Most often nothing has been tried before, and then nothing needs to be hashed.
+            if new := [step for step in steps if step not in self._tried] if self._tried else steps:
+                log.info("%s", "\n".join(map(str, new)))
+            tried.extend(steps)
+            progress(steps)
 
-        tried: set[Change] = set()
+        tried: list[Change] = []
 
         if changes := narrowed.changes(leaving_out(desired, self._dead), actual or self._reader.read()):
             try:
                 self._datapath.apply(changes, tell)
             except (VxnetError, OSError):
-                self._tried = tried
+                self._tried = frozenset(tried)
                 raise
-            self._tried = set()
+            self._tried = frozenset()
 
 
 def _without(state: HostState, waiting: Container[str]) -> HostState:

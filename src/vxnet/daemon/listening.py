@@ -67,16 +67,16 @@ async def control_socket(
         path.unlink(missing_ok=True)
 
 
-def progress(tell: Callable[[Answer], None]) -> Callable[[Change], None]:
+def progress(tell: Callable[[Answer], None]) -> Callable[[tuple[Change, ...]], None]:
     """Return what tells of changes, from whichever thread makes them: of one at a time, for somebody who watches."""
     loop = asyncio.get_running_loop()
     told = 0.0
 
-    def step(change: Change) -> None:
+    def step(steps: tuple[Change, ...]) -> None:
         nonlocal told
         if (now := time.monotonic()) - told >= _PACE:
             told = now
-            loop.call_soon_threadsafe(tell, Step.of(change))
+            loop.call_soon_threadsafe(tell, Step.of(steps[0]))
 
     return step
 

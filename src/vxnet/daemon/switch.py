@@ -54,7 +54,7 @@ class Switch:
         look: bool = True,
         actual: Actual | None = None,
         present: Devices | None = None,
-        progress: Callable[[Change], None] = lambda _: None,
+        progress: Callable[[tuple[Change, ...]], None] = lambda _: None,
     ) -> tuple[int, dict[str, str]]:
         """Bring the kernel to ``desired``. Return how many changes that took, and what failed, by its name.
 
@@ -73,15 +73,19 @@ class Switch:
         return changes, failures
 
     def _bring(
-        self, desired: HostState, actual: Actual | None, present: Devices | None, progress: Callable[[Change], None]
+        self,
+        desired: HostState,
+        actual: Actual | None,
+        present: Devices | None,
+        progress: Callable[[tuple[Change, ...]], None],
     ) -> tuple[int, dict[str, str]]:
         """Bring the kernel from what it is, which is read back if it is None, to ``desired``."""
         failures: dict[str, str] = {}
 
-        def tell(change: Change) -> None:
-            if change.name not in self._failures:
-                log.info("%s %s %s: %s", change.action, change.kind, change.name, change.reason)
-            progress(change)
+        def tell(steps: tuple[Change, ...]) -> None:
+            if new := [step for step in steps if step.name not in self._failures]:
+                log.info("%s", "\n".join(map(str, new)))
+            progress(steps)
 
         def failed(change: Change, error: VxnetError | OSError) -> None:
             failures.setdefault(change.name, str(error))

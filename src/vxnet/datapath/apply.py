@@ -84,11 +84,11 @@ class Datapath:
     def apply(
         self,
         changes: Iterable[Change],
-        progress: Callable[[Change], None] = lambda _: None,
+        progress: Callable[[tuple[Change, ...]], None] = lambda _: None,
         failed: Callable[[Change, VxnetError | OSError], None] | None = None,
         present: Devices | None = None,
     ) -> None:
-        """Make the changes in their order, telling ``progress`` of each before it is made.
+        """Make the changes in their order, telling ``progress`` of those that are made together before they are.
 
         What was done before an error stays done; the next plan goes on from there. With ``failed``, an error is told
         to it and the rest goes on. ``present``: the devices, if somebody has just read them all; each that is attached
@@ -100,8 +100,7 @@ class Datapath:
         self._present, self._from_others = present, present is not None
         try:
             for steps in _together(changes):
-                for change in steps:
-                    progress(change)
+                progress(steps)
                 kind, is_removal = steps[0].kind, steps[0].action == "remove"
                 if orphans and not is_removal:
                     # Before slots and names are given to others, who would inherit what was learned there.

@@ -90,7 +90,7 @@ class FileBfd(msgspec.Struct, frozen=True, kw_only=True):
     detect_mult: int = 3
 
 
-class FilePort(msgspec.Struct, frozen=True, kw_only=True):
+class FilePort(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A ``[[ports]]`` table."""
 
     device: str
@@ -98,7 +98,7 @@ class FilePort(msgspec.Struct, frozen=True, kw_only=True):
     storm_control: int | None = None
 
 
-class FileSegment(msgspec.Struct, frozen=True, kw_only=True):
+class FileSegment(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A ``[[segments]]`` table: `Segment`, with iproute2's words for the outer header, and for whom packets are from.
 
     ``accept`` None: "known" where there are remotes, else "any". "known": from ``remotes`` and those of static entries.

@@ -151,11 +151,13 @@ def _own(vtep: Vtep) -> tuple[IPAddress, ...]:
 
 
 def _remotes_are_others(state: HostState) -> Iterator[Problem]:
+    own = _own(state.vtep) if state.vtep else ()
     for at, segment in _rows("segments", state.segments):
-        yield from _doubles(f"{at}.remotes", "", segment.remotes)
-        for field, remote in _rows(f"{at}.remotes", segment.remotes):
-            if state.vtep is not None and remote in _own(state.vtep):
-                yield field, f"{remote} is this host's own vtep.local; remotes are the other hosts"
+        if len(segment.remotes) > 1:
+            yield from _doubles(f"{at}.remotes", "", segment.remotes)
+        for index, remote in enumerate(segment.remotes):
+            if remote in own:
+                yield f"{at}.remotes[{index}]", f"{remote} is this host's own vtep.local; remotes are the other hosts"
 
 
 def _segments_exist(state: HostState) -> Iterator[Problem]:
@@ -226,6 +228,9 @@ def _rows(table: str, rows: Iterable[T]) -> Iterator[tuple[str, T]]:
 
 def _repeated(table: str, keys: Iterable[K]) -> Iterator[tuple[str, K, str]]:
     """Yield each key that stood in an earlier row: its field, itself, the field of the first."""
+    keys = tuple(keys)
+    if len(set(keys)) == len(keys):
+        return  # without a word made up for any
     first: dict[K, str] = {}
     for field, key in _rows(table, keys):
         if key in first:

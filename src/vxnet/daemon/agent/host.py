@@ -124,7 +124,7 @@ class Host:
         self.outcome = outcome_of(revision, wanted, failures)
         self._say(self.outcome.waiting, wanted.trouble)
 
-    def down(self, progress: Callable[[Change], None]) -> None:
+    def down(self, progress: Callable[[tuple[Change, ...]], None]) -> None:
         """Take everything away."""
         self.outcome = Outcome()
         self._switch.bring(DOWN, progress=progress)

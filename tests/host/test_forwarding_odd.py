@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from tests.support.board import GREEN, REMOTES, host_state, open_board
+from tests.support.board import BLUE, GREEN, PORTS, REMOTES, host_state, open_board
 from tests.support.tenant_frames import mac
 from tests.support.twins import Twins
 from tests.support.wire import datagram, outer, packet
-from tests.unit.frames import frame
+from tests.unit.frames import MAC_A, MAC_B, frame, udp_frame
 from vxnet.model import FdbEntry, Port, Segment
 from vxnet.packet.mac import BROADCAST, parse_mac
 
@@ -147,4 +147,18 @@ def test_the_same_machine_behind_several_remotes(board: Board) -> None:
         twins.from_underlay(outer(frame(MACS[0], BROADCAST), src=remote))
         twins.from_underlay(outer(frame(MACS[1], BROADCAST), src=remote))
         twins.from_port("tap0", frame(MACS[2], MACS[0]))
+    twins.compare_reports()
+
+
+def test_a_move_that_is_not_learned_is_none(board: Board) -> None:
+    """Rule 12: what `maxaddress` refuses is not counted; a flow's later frames do not ask whether it would be."""
+    narrow = replace(BLUE, maxaddress=2)
+    twins = Twins(board, host_state(*PORTS, segments=(narrow,)), 0)
+    for other in MACS[:2]:
+        twins.from_port("tap1", frame(other, BROADCAST))
+    twins.from_port("tap3", frame(MAC_B, BROADCAST))
+    for device in ("tap0", *["tap1"] * 9):
+        twins.from_port(device, udp_frame())
+    for device in ("tap2", "tap0", "tap2"):
+        twins.from_port(device, frame(MAC_A, BROADCAST))
     twins.compare_reports()

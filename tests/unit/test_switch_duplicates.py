@@ -111,3 +111,12 @@ def test_there_must_be_room_at_home() -> None:
     assert seen(host, ("tap0", "tap1", "tap2"), 0) == ["tap0", "tap1", "tap2"]
     see(host, "02:00:00:00:00:0d", "tap0", 0)
     assert seen(host, ("tap1", "tap2", "tap1"), 0) == ["tap1", "tap2", "tap2"]
+
+
+def test_a_move_that_is_not_learned_is_none() -> None:
+    """A place that has taught its share takes nothing away, however often the MAC is seen there; then all is as ever."""
+    host = switch(maxaddress=1)
+    see(host, "02:00:00:00:00:0d", "tap1", 0)
+    assert to_and_fro(host, "tap0", "tap1", 9, 0) == ["tap0"] * 10
+    assert host.port_traffic["tap1"].unlearned == 5
+    assert to_and_fro(host, "tap0", "tap2", 5, 0) == ["tap0", "tap2", "tap0", "tap2", "tap0", "tap0"]

@@ -71,16 +71,21 @@ class Fdb:
             return None
         # An entry that has expired but was not swept yet still stands: it is refreshed, or moves, like any other.
         if old is None or old.place != place:
+            if self._has_taught_all(domain, place):
+                return place
             max_moves = domain.max_moves if isinstance(domain, Segment) else 0
             may = self.moves.allow((domain.name, key), old.place if old else None, place, max_moves, now)
             if may is None or (old is not None and old.place == may):
                 return place
             place = may
-            taught = sum(entry.place == place and entry.last_seen is not None for entry in table.values())
-            if taught >= domain.maxaddress:
+            if self._has_taught_all(domain, place):
                 return place
         table[key] = Entry(place, now)
         return None
+
+    def _has_taught_all(self, domain: Domain, place: Place) -> bool:
+        table = self.tables[domain.name].values()
+        return sum(entry.place == place and entry.last_seen is not None for entry in table) >= domain.maxaddress
 
     def find(self, domain: Domain, key: Key, now: float) -> Place | None:
         """Return where the destination is, or None for BUM: a group, or a MAC that is unknown or has expired."""

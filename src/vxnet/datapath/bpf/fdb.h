@@ -48,12 +48,13 @@ static __always_inline void taught_one_less(const struct place *at)
 }
 
 /*
- * Rule 2 in three steps, each of which needs the stack for itself; so they are called one after the other, and not one by the
+ * Rule 2 in four steps, each of which needs the stack for itself; so they are called one after the other, and not one by the
  * other.
  *
  *   1. is_elsewhere    no: it has been seen again, or is not learned at all
- *   2. may_move        duplicates.h
- *   3. teach           at its new place
+ *   2. has_taught_all  its new place: that is no move
+ *   3. may_move        duplicates.h
+ *   4. teach           at its new place
  */
 static __noinline int is_elsewhere(__u32 domain, __u32 vlan, const __u8 *mac, const struct place *seen)
 {
@@ -76,6 +77,20 @@ static __noinline int is_elsewhere(__u32 domain, __u32 vlan, const __u8 *mac, co
 		return 1;
 	e->last_seen = now_ns();
 	return 0;
+}
+
+static __noinline int has_taught_all(__u32 domain, const struct place *at)
+{
+	struct domain *d = bpf_map_lookup_elem(&domains, &domain);
+	__u32 *n;
+
+	if (!at || !d)
+		return 1;
+	n = bpf_map_lookup_elem(&learned, at);
+	if (!n || *n < d->maxaddress)
+		return 0;
+	count_unlearned(at->member);
+	return 1;
 }
 
 static __noinline int teach(__u32 domain, __u32 vlan, const __u8 *mac, const struct place *at, enum verdict where)
@@ -123,7 +138,7 @@ static __noinline int learn(__u32 domain, __u32 vlan, const __u8 *mac, const str
 {
 	enum verdict where;
 
-	if (!is_elsewhere(domain, vlan, mac, at))
+	if (!is_elsewhere(domain, vlan, mac, at) || has_taught_all(domain, at))
 		return 0;
 	where = may_move(domain, vlan, mac, at);
 	return where == STAY ? 0 : teach(domain, vlan, mac, at, where);

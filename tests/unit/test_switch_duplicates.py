@@ -114,7 +114,7 @@ def test_there_must_be_room_at_home() -> None:
 
 
 def test_a_move_that_is_not_learned_is_none() -> None:
-    """A place that has taught its share takes nothing away, however often the MAC is seen there; then all is as ever."""
+    """A place that has taught its share takes no MAC away, however often it is seen there."""
     host = switch(maxaddress=1)
     see(host, "02:00:00:00:00:0d", "tap1", 0)
     assert to_and_fro(host, "tap0", "tap1", 9, 0) == ["tap0"] * 10

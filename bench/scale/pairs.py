@@ -16,7 +16,7 @@ from bench.measures import packets
 from bench.rows import kernel_vxlan
 from bench.scale.results import Networks
 from bench.scale.segments import ROUNDS, SECONDS
-from bench.scale.weight import kernel_memory
+from bench.scale.weight import kernel_memory, wait_until_freed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,7 @@ PATIENCE = 600.0
 def pairs(count: int, way: str = "linux") -> Networks:
     """Measure a host with so many, made in one of the `WAYS`."""
     carry_out = WAYS[way]
+    held = kernel_memory()
     with made("pairs") as bed, kernel_vxlan.running(bed), made("alone") as alone, kernel_vxlan.running(alone):
         bed.settle()
         alone.settle()
@@ -38,6 +39,7 @@ def pairs(count: int, way: str = "linux") -> Networks:
         kernel = kernel_memory() - before
         flows = [(packets.take(bed, SECONDS), packets.take(alone, SECONDS)) for _ in range(ROUNDS)]
         changed = carry_out(bed, [f"link set vx{max(count - 1, 1)} type vxlan ageing 60"])
+    wait_until_freed(held)
     return Networks(
         way=way,
         count=count,

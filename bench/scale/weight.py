@@ -12,7 +12,8 @@ _KINDS = ("Slab", "Percpu", "VmallocUsed", "KernelStack", "PageTables")
 """The kernel's own, in /proc/meminfo (proc_meminfo(5)); eBPF maps are in the first three."""
 
 _CALM = 2 << 20
-_PAUSE, _PATIENCE = 1.0, 60.0
+_ABOUT = 32 << 20
+_PAUSE, _PATIENCE, _FREED = 1.0, 60.0, 600.0
 
 
 def kernel_memory() -> int:
@@ -24,6 +25,18 @@ def kernel_memory() -> int:
         if abs(last - before) < _CALM:
             return last
     raise LabError("the kernel's memory goes up and down; is something else at work on this machine?")
+
+
+def wait_until_freed(held: int) -> None:
+    """Wait until the kernel holds no more than it ``held``. LabError if it goes on doing so.
+
+    It takes namespaces apart after `ip netns delete` has returned, and lets nobody change devices meanwhile.
+    """
+    deadline = time.monotonic() + _FREED
+    while _now() > held + _ABOUT:
+        if time.monotonic() > deadline:
+            raise LabError(f"the kernel still holds {(_now() - held) >> 20} MiB of devices that were taken away")
+        time.sleep(_PAUSE)
 
 
 def _now() -> int:

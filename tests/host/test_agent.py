@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +16,8 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.utils import rdpcap
 
 from tests.support.clustered import Agent, Cluster, cluster_in
+from tests.support.watched import PATIENCE, said_of
+from vxnet.daemon import control
 from vxnet.lab.wait import wait_until
 from vxnet.model import HostState, Vtep
 
@@ -118,6 +120,44 @@ def test_broadcasts_are_bound(cluster: Cluster, two: Two) -> None:
         cluster.h1.kill()
     cluster.h1.start()
     wait_until(lambda: not cluster.h1.actual().state.segments[0].storm_control, timeout=20, what="the bound to go")
+
+
+def test_hosts_are_probed(cluster: Cluster, two: Two) -> None:
+    """An agent that is told so asks the other hosts; a dead one is shown, left out of flooding, and taken back."""
+    node1, node2 = cluster.h1.node, cluster.h2.node
+    there, options = ip_address(str(node2.address)), ("--probe", "200", "--no-flood-to-dead")
+
+    def until(*, dead: bool) -> None:
+        def is_so() -> bool:
+            (segment,) = cluster.h1.actual().state.segments
+            said = said_of(cluster.h1, there)
+            return said["dead"] is dead and (said["by"], segment.dead) == ("probe", (there,) if dead else ())
+
+        wait_until(is_so, timeout=PATIENCE, what=f"{there} to be {'dead' if dead else 'alive'}")
+
+    cluster.h1.kill()
+    cluster.h1.start(*options)
+    try:
+        wait_until(lambda: said_of(cluster.h1, there).get("state") == "up", timeout=PATIENCE, what="an answer")
+        until(dead=False)
+        node2.ip(f"route add blackhole {node1.address}/32")
+        try:
+            until(dead=True)
+            assert "dead" in cluster.h1.vxnet("show").stdout
+            cluster.h1.kill()
+            cluster.h1.start(*options)
+            until(dead=True)
+        finally:
+            node2.ip(f"route del blackhole {node1.address}/32")
+        until(dead=False)
+        assert two.one.reaches(two.address)
+    finally:
+        cluster.h1.kill()
+    cluster.h1.start()
+    wait_until(lambda: cluster.h1.actual().state.probe is None, timeout=20, what="the probes to end")
+    running = control.status(cluster.h1.run_dir)
+    assert running
+    assert running.remotes == ()
 
 
 def test_networks_do_not_meet(cluster: Cluster, two: Two) -> None:

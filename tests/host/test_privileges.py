@@ -76,7 +76,7 @@ def test_every_daemon_keeps_what_its_unit_grants(
 ) -> None:
     """What a daemon keeps when root starts it by hand is what its unit lets it have; it starts with that.
 
-    But for NET_RAW, which `vxnetd` needs as it starts and gives up.
+    But for NET_RAW, which those that probe need as they start and give up.
     """
     file = UNITS / f"{unit}.service"
     daemon = host.node.popen(*(confined(file) if within_unit else ()), *words, "--run-dir", str(host.run_dir))
@@ -84,7 +84,7 @@ def test_every_daemon_keeps_what_its_unit_grants(
     wait(lambda: host.pid or pidfile.exists(), "the daemon to be there")
     granted = capabilities(file)
     kept = granted - {Capability.NET_RAW}
-    assert (Capability.NET_RAW in granted) == (unit == "vxnetd")
+    assert (Capability.NET_RAW in granted) == (unit != "vxnet-ovs-vswitchd")
     assert_has_only(daemon.pid, kept, granted if within_unit else kept)
 
 

@@ -17,10 +17,12 @@ from vxnet.cli.options import RUN_DIR, RunDir
 from vxnet.cluster.accounts import HOST_NAME
 from vxnet.daemon import privileges, rundir
 from vxnet.daemon.agent.service import Service
+from vxnet.daemon.echo import Echo
 from vxnet.datapath.kernel import require_root
-from vxnet.sources.cluster.desired import Storms
+from vxnet.model import Probe
+from vxnet.sources.cluster.desired import Settings
 from vxnet.sources.cluster.stream import Servers
-from vxnet.sources.values import STORM_CONTROL_MAX, vtep_address
+from vxnet.sources.values import INTERVAL_MAX, INTERVAL_MIN, STORM_CONTROL_MAX, vtep_address
 from vxnet.urls import without_password
 
 if TYPE_CHECKING:
@@ -58,6 +60,18 @@ def agent(
             metavar="N", min=0, max=STORM_CONTROL_MAX, help="The same of all ports and remotes of a segment together."
         ),
     ] = 0,
+    probe: Annotated[
+        int,
+        typer.Option(
+            metavar="MS",
+            min=0,
+            max=INTERVAL_MAX,
+            help=f"Milliseconds from one probe of a remote to the next, {INTERVAL_MIN} at least; 0: none.",
+        ),
+    ] = 0,
+    flood_to_dead: Annotated[
+        bool, typer.Option(help="Whether BUM goes to remotes that --probe has found dead, too.")
+    ] = True,
     run_dir: RunDir = RUN_DIR,
 ) -> None:
     """Keep this network namespace as the servers of a cluster say. The kernel forwards without this daemon."""
@@ -66,13 +80,19 @@ def agent(
     if not HOST_NAME.fullmatch(host):
         raise typer.BadParameter(f"{host!r} is no name of a host", param_hint="--host")
     address = _address(local)
+    settings = Settings(
+        storm_control=storm_control,
+        storm_control_total=storm_control_total,
+        probe=_probe(probe, flood_to_dead=flood_to_dead),
+        flood_to_dead=flood_to_dead,
+    )
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     rundir.make(run_dir)
+    echo = Echo.open()  # while it may
     privileges.keep(privileges.NETWORK)
     # Made outside the loop: adopting what is there asks netlink, which must not be inside one.
-    storms = Storms(control=storm_control, total=storm_control_total)
-    service = Service(Servers(urls, host, token_file, ca_file), host, address, run_dir, storms)
+    service = Service(Servers(urls, host, token_file, ca_file), host, address, run_dir, echo=echo, settings=settings)
     asyncio.run(service.run())
 
 
@@ -85,6 +105,18 @@ def _urls(text: str) -> list[str]:
                 f"{without_password(url)!r} is not of the form http://HOST:PORT", param_hint="--server"
             )
     return [url.rstrip("/") for url in urls]
+
+
+def _probe(interval: int, *, flood_to_dead: bool) -> Probe | None:
+    if interval == 0:
+        if not flood_to_dead:
+            raise typer.BadParameter(
+                "nothing finds out who is dead; give --probe, too", param_hint="--no-flood-to-dead"
+            )
+        return None
+    if interval < INTERVAL_MIN:
+        raise typer.BadParameter(f"{interval} is less than {INTERVAL_MIN}", param_hint="--probe")
+    return Probe(interval=interval)
 
 
 def _address(text: str) -> IPAddress:

@@ -17,8 +17,9 @@ import msgspec
 from vxnet.daemon.switch import Switch
 from vxnet.datapath.actual import Reader, read
 from vxnet.datapath.devices import devices
+from vxnet.dead import dead_in, leaving_out
 from vxnet.model import DOWN, IPAddress
-from vxnet.sources.cluster.desired import ALIAS, UNBOUND, desired
+from vxnet.sources.cluster.desired import ALIAS, DEFAULTS, desired
 from vxnet.sources.cluster.held import held
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from vxnet.cluster.messages import Held, Segment
     from vxnet.plan import Actual, Change
-    from vxnet.sources.cluster.desired import Storms, Wanted
+    from vxnet.sources.cluster.desired import Settings, Wanted
 
 log = logging.getLogger("vxnet-agent")
 
@@ -76,9 +77,9 @@ class Seen(NamedTuple):
 class Host:
     """One host of a cluster. HostError if another version of vxnet has left something in the kernel."""
 
-    def __init__(self, run_dir: Path, local: IPAddress, storms: Storms = UNBOUND) -> None:
+    def __init__(self, run_dir: Path, local: IPAddress, settings: Settings = DEFAULTS) -> None:
         self._run_dir = run_dir
-        self._storms = storms
+        self._settings = settings
         self._reader = Reader(run_dir)
         self._local = local
         self._switch = Switch(run_dir)
@@ -87,6 +88,10 @@ class Host:
         self._trouble = ""
         self.outcome = Outcome()
         """What came of what was wanted last."""
+        self.desired = DOWN
+        """What was wanted last, whoever is dead."""
+        self.dead = dead_in(self._reader.read().asked_for())
+        """The remotes that are taken for dead: from the next time on left out of flooding, where that is asked for."""
         self._present = devices()
 
     @property
@@ -118,15 +123,17 @@ class Host:
 
         With ``look`` that is read back first; with neither it is what it was brought to last.
         """
-        wanted = desired(segments, self._local, self._usable(), self._aliases(), self._storms)
+        wanted = desired(segments, self._local, self._usable(), self._aliases(), self._settings)
+        self.desired = wanted.state
         actual = seen.actual if seen else None
-        _, failures = self._switch.bring(wanted.state, look=look, actual=actual, present=self._present)
+        state = leaving_out(wanted.state, self.dead)
+        _, failures = self._switch.bring(state, look=look, actual=actual, present=self._present)
         self.outcome = outcome_of(revision, wanted, failures)
         self._say(self.outcome.waiting, wanted.trouble)
 
     def down(self, progress: Callable[[tuple[Change, ...]], None]) -> None:
         """Take everything away."""
-        self.outcome = Outcome()
+        self.outcome, self.desired = Outcome(), DOWN
         self._switch.bring(DOWN, progress=progress)
 
     def sweep(self) -> None:

@@ -2,6 +2,7 @@
 """The agent: one loop between the servers of a cluster and the kernel of this host.
 
     servers --stream--> View --.
+    probes (Liveness) ----------|
     netlink (Watch) ------------+--> turn: Host.bring, one at a time --> kernel
     every 10 seconds ----------'       '--> report, at once when something has changed, and every 5 seconds
 
@@ -29,12 +30,13 @@ from vxnet.daemon.agent.details import details, find
 from vxnet.daemon.agent.host import Host
 from vxnet.daemon.control import LOG, Done, Down, ListPorts, LookUp, Ports, Quit, Running, Status, Up, Waiting
 from vxnet.daemon.listening import control_socket, progress, same_netns
+from vxnet.daemon.liveness import Liveness
 from vxnet.daemon.logfile import trim
 from vxnet.daemon.notify import notify
 from vxnet.daemon.rundir import claim
 from vxnet.daemon.watch import Watch
 from vxnet.errors import ControlError, VxnetError
-from vxnet.sources.cluster.desired import UNBOUND, device_name
+from vxnet.sources.cluster.desired import DEFAULTS, device_name
 from vxnet.sources.cluster.view import View
 
 if TYPE_CHECKING:
@@ -44,8 +46,9 @@ if TYPE_CHECKING:
     from vxnet.cluster.messages import LocalPort, Segment
     from vxnet.daemon.agent.host import Seen
     from vxnet.daemon.control import Answer, Details, Request
+    from vxnet.daemon.echo import Echo
     from vxnet.model import IPAddress
-    from vxnet.sources.cluster.desired import Storms
+    from vxnet.sources.cluster.desired import Settings
     from vxnet.sources.cluster.stream import Servers
 
 log = logging.getLogger("vxnet-agent")
@@ -60,14 +63,26 @@ _CALM = 0.5
 class Service:
     """One agent: one host of a cluster, one run directory."""
 
-    def __init__(self, servers: Servers, name: str, local: IPAddress, run_dir: Path, storms: Storms = UNBOUND) -> None:
-        """Claim the run directory and adopt what is in the kernel. ControlError if another daemon has it."""
+    def __init__(
+        self,
+        servers: Servers,
+        name: str,
+        local: IPAddress,
+        run_dir: Path,
+        *,
+        echo: Echo,
+        settings: Settings = DEFAULTS,
+    ) -> None:
+        """Claim the run directory and adopt what is in the kernel. ControlError if another daemon has it.
+
+        ``echo`` is what remotes are probed with, where the settings say so.
+        """
         self._run_dir = run_dir
         self._claim = claim(run_dir)
         self._servers = servers
         self._name = name
         self._local = local
-        self._host = Host(run_dir, local, storms)
+        self._host = Host(run_dir, local, settings)
         self._view = View()
         self._watch = Watch()
         self._busy = asyncio.Lock()
@@ -80,6 +95,8 @@ class Service:
         self._seen: Seen | None = None
         self._started_at = now()
         self._ready = False
+        self._others_dead = asyncio.Event()
+        self._liveness = Liveness(echo, self._others_dead.set)
 
     async def run(self) -> None:
         """Serve until told to stop."""
@@ -87,10 +104,12 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         async with control_socket(self._run_dir, self._answer), asyncio.TaskGroup() as tasks:
-            work = (self._watch.run(), self._follow(), self._listen(), self._keep(), self._look(), self._report())
-            jobs = [tasks.create_task(job) for job in work]
+            what_happens = (self._watch.run(), self._follow(), self._listen(), self._mourn())
+            what_is_done = (self._keep(), self._look(), self._report())
+            jobs = [tasks.create_task(job) for job in (*what_happens, *what_is_done)]
             await self._stop.wait()
             notify("STOPPING=1")
+            self._liveness.stop()
             for job in jobs:
                 job.cancel()
         await self._servers.close()
@@ -117,6 +136,14 @@ class Service:
                 self._stirred.set()
             if links or ways:
                 await self._do(self._host.touch)
+
+    async def _mourn(self) -> None:
+        """Take what probes say."""
+        while True:
+            await self._others_dead.wait()
+            self._others_dead.clear()
+            self._host.dead = self._liveness.dead
+            self._wake.set()
 
     async def _look(self) -> None:
         """Read the kernel back when it is calm again after events, and from time to time anyway; then sweep too."""
@@ -175,6 +202,7 @@ class Service:
                 # Read here, where nobody else changes it meanwhile.
                 segments, revision = tuple(self._view.segments()), self._view.revision
                 await self._try(work)
+                self._liveness.follow(self._host.desired, None, self._host.dead)
 
     async def _do(self, work: Callable[[], None]) -> None:
         """Do one thing at a time."""
@@ -250,6 +278,7 @@ class Service:
                 self._told = False
                 async with self._busy:
                     await asyncio.to_thread(self._host.down, progress(tell))
+                    self._liveness.follow(self._host.desired, None, self._host.dead)
                 self._stop.set()
             case Quit():
                 self._stop.set()
@@ -265,7 +294,7 @@ class Service:
         ports = {port.id: (device_name(port.id), segment.id) for segment, port in self._view.local_ports()}
         outcome = self._host.outcome
         waiting = (Waiting(*ports.get(port, (port, "")), why) for port, why in outcome.waiting.items())
-        return Running(os.getpid(), tuple(waiting), outcome.trouble or self._servers.trouble)
+        return Running(os.getpid(), tuple(waiting), outcome.trouble or self._servers.trouble, self._liveness.remotes())
 
     def _ports(self) -> list[tuple[Segment, LocalPort]]:
         """Return the ports bound to this host. ControlError if nobody has said yet which they are."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from vxnet.cluster.messages import LocalPort
-from vxnet.model import FdbEntry, HostState, IPAddress, Neighbour, Port, Segment, Source, Vtep
+from vxnet.model import FdbEntry, HostState, IPAddress, Neighbour, Port, Probe, Segment, Source, Vtep
 from vxnet.packet.mac import eui64
 from vxnet.sources.known import known
 
@@ -46,15 +46,17 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
 
 
-class Storms(msgspec.Struct, frozen=True, kw_only=True):
-    """BUM frames a second from one port or remote, and from all of a segment together; 0: any number."""
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What whoever runs this host has to say of all its segments: the words are those of the host file."""
 
-    control: int = 0
-    total: int = 0
+    storm_control: int = 0
+    storm_control_total: int = 0
+    probe: Probe | None = None
+    flood_to_dead: bool = True
 
 
-UNBOUND: Final = Storms()
-"""Any number."""
+DEFAULTS: Final = Settings()
+"""What holds where nothing is said."""
 
 
 def device_name(port_id: str) -> str:
@@ -67,14 +69,14 @@ def desired(
     local: IPAddress,
     devices: Mapping[str, str],
     aliases: Mapping[str, str],
-    storms: Storms = UNBOUND,
+    settings: Settings = DEFAULTS,
 ) -> Wanted:
     """Return the host that these segments ask for.
 
     ``devices``: those that are there, each with why it cannot be attached, "" if it can. ``aliases``: the names of
-    those that have an alias, by it. ``storms``: what each of the segments is bound to on this host.
+    those that have an alias, by it. ``settings``: what is said on this host.
     """
-    host = _Host(local, devices, aliases, storms)
+    host = _Host(local, devices, aliases, settings)
     for segment in segments:
         host.add(segment)
     state = HostState(
@@ -83,6 +85,7 @@ def desired(
         ports=tuple(host.ports.values()),
         fdb=tuple(host.fdb.values()),
         neighbours=tuple(host.neighbours.values()),
+        probe=settings.probe,
     )
     return Wanted(state=state, ports=host.at, waiting=host.waiting, trouble=host.trouble)
 
@@ -91,10 +94,10 @@ class _Host:
     """What has been gathered so far. Of two that claim one device, one MAC or one address, the first has it."""
 
     def __init__(
-        self, local: IPAddress, devices: Mapping[str, str], aliases: Mapping[str, str], storms: Storms
+        self, local: IPAddress, devices: Mapping[str, str], aliases: Mapping[str, str], settings: Settings
     ) -> None:
         self._local = local
-        self._storms = storms
+        self._settings = settings
         self._devices = devices
         self._aliases = aliases
         self.segments: list[Segment] = []
@@ -132,8 +135,9 @@ class _Host:
                 vni=segment.vni,
                 remotes=others,
                 senders=known(others),
-                storm_control=self._storms.control,
-                storm_control_total=self._storms.total,
+                storm_control=self._settings.storm_control,
+                storm_control_total=self._settings.storm_control_total,
+                flood_to_dead=self._settings.flood_to_dead,
             )
         )
 

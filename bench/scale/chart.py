@@ -57,7 +57,10 @@ def _panel(axes: Axes, panel: Panel, found: Report) -> None:
         if points:
             counts, values = zip(*points, strict=True)
             axes.plot(counts, values, marker="o", markersize=4, color=COLOURS[way], label=name)
-            axes.annotate(f"{values[-1]:.3g}", points[-1], (5, 3), textcoords="offset points")
+            last = values[-1]
+            axes.annotate(
+                f"{last:.0f}" if last >= 100 else f"{last:.3g}", points[-1], (5, 3), textcoords="offset points"
+            )
     axes.set_title(panel.title, fontsize=9, loc="left")
     axes.set_xscale("log")
     if panel is PANELS[-1]:

@@ -48,11 +48,15 @@ def draw(found: Report, file: Path) -> None:
         figure = Figure(figsize=(9, 5.4), layout="constrained", facecolor="white")
         for axes, panel in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
             _panel(axes, panel, found)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
         figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else {})
 
 
 def _panel(axes: Axes, panel: Panel, found: Report) -> None:
     for way, name in NAMES.items():
+        if way == "linux-script" and panel is not PANELS[0]:
+            continue  # how they were made makes no difference to what they are
         points = list(_points(panel, found, way))
         if points:
             counts, values = zip(*points, strict=True)
@@ -67,8 +71,6 @@ def _panel(axes: Axes, panel: Panel, found: Report) -> None:
         axes.set_ylim(0, 130)
     else:
         axes.set_yscale("log")
-    if panel is PANELS[0]:
-        axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -29,7 +29,7 @@ def loaded() -> Iterator[loading.Loaded]:
 
 def test_programs_and_maps(loaded: loading.Loaded) -> None:
     """Three programs for devices, two for the daemon; every map that Python knows, with the sizes it believes in."""
-    assert set(loaded.programs) == {kernel.ACCESS, kernel.UNDERLAY, kernel.OVERLAY, kernel.PROBE, kernel.SAY}
+    assert set(loaded.programs) == {kernel.ACCESS, kernel.UNDERLAY, kernel.OVERLAY, kernel.ASK, kernel.SAY}
     assert set(SIZES) <= set(loaded.maps)
     for name, sizes in SIZES.items():
         info = objects.map_info(loaded.maps[name])

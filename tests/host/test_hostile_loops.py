@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.support.running import Host
     from vxnet.lab import Node
 
-PROBE_TYPE = 0x88B6
+QUESTION_TYPE = 0x88B6
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +140,8 @@ def suspected(net: Net) -> Iterator[None]:
 
 def question(node: Node) -> bytes:
     """Return the next question that a machine hears."""
-    with node.enter(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(PROBE_TYPE)) as sock:
-        sock.bind(("eth0", PROBE_TYPE))
+    with node.enter(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(QUESTION_TYPE)) as sock:
+        sock.bind(("eth0", QUESTION_TYPE))
         sock.settimeout(20)
         return sock.recv(2048)
 
@@ -177,8 +177,8 @@ def test_who_sends_his_own_question_back_is_cut_off_alone(net: Net) -> None:
 
 def test_nobody_is_asked_without_a_reason(net: Net) -> None:
     """Where no MAC moves to and fro, no question is heard."""
-    with net.e.enter(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(PROBE_TYPE)) as sock:
-        sock.bind(("eth0", PROBE_TYPE))
+    with net.e.enter(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(QUESTION_TYPE)) as sock:
+        sock.bind(("eth0", QUESTION_TYPE))
         with Victims("nothing", net.a, net.b) as victims:
             for _ in range(8):
                 victims.talk()

@@ -36,8 +36,8 @@ ACCESS, UNDERLAY, OVERLAY = "vxnet_access", "vxnet_underlay", "vxnet_overlay"
 OLDEST_LINUX: Final = (6, 1)
 """What is missing in older ones: docs/kernels.md."""
 
-PROBE = "vxnet_probe"
-"""On no device: it is run to send a probe (loops.py)."""
+ASK = "vxnet_ask"
+"""On no device: it is run to ask about loops (loops.py)."""
 SAY = "vxnet_say"
 """On no device: the daemon runs it (voice.py)."""
 

@@ -295,15 +295,15 @@ class NeighbourValue(ctypes.Structure):
     _fields_ = (("mac", c_uint8 * 6), ("unused", c_uint16))
 
 
-class ProbeKey(ctypes.Structure):
-    """A key of `probes`."""
+class QuestionKey(ctypes.Structure):
+    """A key of `questions`."""
 
     nonce: int
     _fields_ = (("nonce", c_uint64),)
 
 
-class Probe(ctypes.Structure):
-    """A value of `probes`; ``back`` has member 0 as long as the probe has not come in again."""
+class Question(ctypes.Structure):
+    """A value of `questions`; ``back`` has member 0 as long as it has not come in again."""
 
     member: int
     back: Place
@@ -409,8 +409,8 @@ SHARED = (
     SenderKey,
     NeighbourKey,
     NeighbourValue,
-    ProbeKey,
-    Probe,
+    QuestionKey,
+    Question,
     FloodKey,
     ArrivalKey,
     Heard,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from vxnet.datapath.duplicates import name_of
-from vxnet.datapath.kernel import PROBE
+from vxnet.datapath.kernel import ASK
 from vxnet.datapath.layout import (
     DUPLICATE_TIME,
     FDB_STATIC,
@@ -24,8 +24,8 @@ from vxnet.datapath.layout import (
     MEMBER_PORT,
     Member,
     Place,
-    Probe,
-    ProbeKey,
+    Question,
+    QuestionKey,
 )
 from vxnet.datapath.libbpf import testrun
 
@@ -37,7 +37,7 @@ QUIET: Final = 10 * 10**9
 """Nanoseconds without a sign of the loop, and a port takes part again."""
 
 FRAME: Final = bytes.fromhex("037678 6e6574 027678 6e6574 88b6 0000")
-"""What a probe begins with; its nonce comes next."""
+"""What a question begins with; its nonce comes next."""
 
 _LENGTH = 60
 _MOST = 256
@@ -99,19 +99,19 @@ class Loops:
 def _answers(maps: Maps) -> dict[int, Place]:
     """Return where questions have come in again, by the port they were about, and take all questions back."""
     found = {}
-    for key, probe in list(maps.probes.items()):
-        if probe.back.member:
-            found[probe.member] = probe.back
-        maps.probes.remove(key)
+    for key, question in list(maps.questions.items()):
+        if question.back.member:
+            found[question.member] = question.back
+        maps.questions.remove(key)
     return found
 
 
 def _ask(parts: Parts, ports: set[int]) -> None:
     there = [slot for slot in sorted(ports) if slot in parts.slots.members]
     for slot in there[:_MOST]:
-        key = ProbeKey(secrets.randbits(64))
-        parts.maps.probes.put(key, Probe(slot, Place()))
-        testrun.run(parts.program(PROBE), (FRAME + bytes(key)).ljust(_LENGTH, b"\0"))
+        key = QuestionKey(secrets.randbits(64))
+        parts.maps.questions.put(key, Question(slot, Place()))
+        testrun.run(parts.program(ASK), (FRAME + bytes(key)).ljust(_LENGTH, b"\0"))
 
 
 def _suspects(parts: Parts, now: int) -> set[int]:

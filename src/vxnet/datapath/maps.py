@@ -163,7 +163,7 @@ SIZES: Final[Mapping[str, tuple[int, int]]] = {
         ("moved", layout.FdbKey, layout.Moved),
         ("sources", layout.SourceKey, c_uint32),
         ("senders", layout.SenderKey, c_uint32),
-        ("probes", layout.ProbeKey, layout.Probe),
+        ("questions", layout.QuestionKey, layout.Question),
         ("neighbours", layout.NeighbourKey, layout.NeighbourValue),
         ("learned", layout.Place, c_uint32),
         ("traffic", c_uint32, layout.Traffic),
@@ -198,7 +198,7 @@ class Maps:
         self.moved = Map(fds["moved"], layout.FdbKey, layout.Moved)
         self.sources = Map(fds["sources"], layout.SourceKey, c_uint32)
         self.senders = Map(fds["senders"], layout.SenderKey, c_uint32)
-        self.probes = Map(fds["probes"], layout.ProbeKey, layout.Probe)
+        self.questions = Map(fds["questions"], layout.QuestionKey, layout.Question)
         self.neighbours = Map(fds["neighbours"], layout.NeighbourKey, layout.NeighbourValue)
         self.learned = Map(fds["learned"], layout.Place, c_uint32)
         self.traffic = CounterMap(fds["traffic"], layout.Traffic)

@@ -239,7 +239,7 @@ static __noinline int access_slow(struct __sk_buff *skb)
 		return drop(refused);
 	if (port->flags & MEMBER_SECURED && !may_leave(skb, f.from, macs.src))
 		return drop(DROP_SPOOFED);
-	if (skb->protocol == bpf_htons(ETH_P_PROBE) && is_our_probe(skb, f.domain, &here))
+	if (skb->protocol == bpf_htons(ETH_P_QUESTION) && is_our_question(skb, f.domain, &here))
 		return drop(DROP_LOOP);
 	learn(f.domain, f.vlan, macs.src, &here);
 	if (!(d->flags & DOMAIN_BRIDGE) && !f.tag.vid && is_group(macs.dst)) {
@@ -257,7 +257,7 @@ static __noinline int access_slow(struct __sk_buff *skb)
 	case MEMBER_TUNNEL:
 		return to_tunnel(skb, &f, &there, target, 1);
 	default:
-		if (is_storm(f.domain, &here, skb->protocol == bpf_htons(ETH_P_PROBE)))
+		if (is_storm(f.domain, &here, skb->protocol == bpf_htons(ETH_P_QUESTION)))
 			return drop(DROP_STORM);
 		return flood_frame(skb, &f, d);
 	}

@@ -4,16 +4,16 @@
  * comes in at the other, and is flooded again.
  *
  *   daemon                a port is where MACs move to and fro: it is asked, by a frame with a new nonce
- *   1. send_probe         the frame goes out of that port, and of no other
+ *   1. send_question      the frame goes out of that port, and of no other
  *            ...          a bridge, a cable, another host's port and a tunnel
- *   2. is_our_probe       it came in again, wherever: noted, and not forwarded
+ *   2. is_our_question    it came in again, wherever: noted, and not forwarded
  *   daemon                the port that it went out of is in a loop, and is cut off (MEMBER_LOOP): nothing from there, nothing
  *                         there. It is asked on, and takes part again when nothing has come back for a while
  *
  *   | 03:76:78:6e:65:74 | 02:76:78:6e:65:74 | 88b6 | 0000 | nonce | zeros |
  *
  * The nonce is the proof: who is behind the port can have it cut off, by sending the frame back, and nobody else can. A
- * probe whose nonce is not ours is a frame like any other, which is how it crosses other hosts.
+ * question whose nonce is not ours is a frame like any other, which is how it crosses other hosts.
  */
 #ifndef VXNET_LOOP_H
 #define VXNET_LOOP_H
@@ -21,24 +21,24 @@
 #include "counters.h"
 #include "parse.h"
 
-#define ETH_P_PROBE 0x88b6		/* local experimental EtherType 2 (IEEE 802, 9.2) */
+#define ETH_P_QUESTION 0x88b6		/* local experimental EtherType 2 (IEEE 802, 9.2) */
 
 #define AT_NONCE 16			/* behind the Ethernet header and two bytes */
 
-/* What is known of the probe that a frame is, or 0: it is none of ours. */
-static __always_inline struct probe *probe_of(struct __sk_buff *skb)
+/* What is known of the question that a frame is, or 0: it is none of ours. */
+static __always_inline struct question *question_of(struct __sk_buff *skb)
 {
-	struct probe_key key;
+	struct question_key key;
 
 	if (bpf_skb_load_bytes(skb, AT_NONCE, &key, sizeof(key)))
 		return 0;
-	return bpf_map_lookup_elem(&probes, &key);
+	return bpf_map_lookup_elem(&questions, &key);
 }
 
-static __noinline int send_probe(struct __sk_buff *skb)
+static __noinline int send_question(struct __sk_buff *skb)
 {
-	struct probe *p = probe_of(skb);
-	struct member *port = p ? bpf_map_lookup_elem(&members, &p->member) : 0;
+	struct question *q = question_of(skb);
+	struct member *port = q ? bpf_map_lookup_elem(&members, &q->member) : 0;
 
 	if (!port || port->kind != MEMBER_PORT)
 		return TC_ACT_SHOT;
@@ -46,18 +46,18 @@ static __noinline int send_probe(struct __sk_buff *skb)
 }
 
 /* Is this frame, that came from `at`, one of our questions? Then it is noted that the port it went to is in a loop. */
-static __noinline int is_our_probe(struct __sk_buff *skb, __u32 domain, const struct place *at)
+static __noinline int is_our_question(struct __sk_buff *skb, __u32 domain, const struct place *at)
 {
 	struct member *port;
-	struct probe *p;
+	struct question *q;
 
 	if (!at)
 		return 0;
-	p = probe_of(skb);
-	port = p ? bpf_map_lookup_elem(&members, &p->member) : 0;
+	q = question_of(skb);
+	port = q ? bpf_map_lookup_elem(&members, &q->member) : 0;
 	if (!port || port->domain != domain)
 		return 0;
-	p->back = *at;
+	q->back = *at;
 	return 1;
 }
 

@@ -25,7 +25,7 @@
 
 #define MAX_STORMS (1 << 14)
 #define MAX_MOVED (1 << 16)
-#define MAX_PROBES 1024
+#define MAX_QUESTIONS 1024
 #define HEARD_BYTES (1 << 20)	/* a page's multiple, a power of two: more than 6000 frames */
 
 #define MAX_DROP_REASONS 64
@@ -183,10 +183,10 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_PROBES);
-	__type(key, struct probe_key);
-	__type(value, struct probe);
-} probes SEC(".maps");
+	__uint(max_entries, MAX_QUESTIONS);
+	__type(key, struct question_key);
+	__type(value, struct question);
+} questions SEC(".maps");
 
 /* frames of the management VNI, for the daemon: struct heard */
 struct {

@@ -88,7 +88,7 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	refused = admit(skb, &f, tunnel, d, &macs);
 	if (refused)
 		return drop(refused);
-	if (skb->protocol == bpf_htons(ETH_P_PROBE) && is_our_probe(skb, f.domain, &here))
+	if (skb->protocol == bpf_htons(ETH_P_QUESTION) && is_our_question(skb, f.domain, &here))
 		return drop(DROP_LOOP);
 	learn(f.domain, f.vlan, macs.src, &here);
 	switch (lookup(&f, d, &macs, &there, &target)) {
@@ -97,7 +97,7 @@ static __always_inline int overlay_receive(struct __sk_buff *skb)
 	case MEMBER_TUNNEL:
 		return to_tunnel(skb, &f, &there, target, 0);
 	default:
-		if (is_storm(f.domain, &here, skb->protocol == bpf_htons(ETH_P_PROBE)))
+		if (is_storm(f.domain, &here, skb->protocol == bpf_htons(ETH_P_QUESTION)))
 			return drop(DROP_STORM);
 		return flood_frame(skb, &f, d);
 	}

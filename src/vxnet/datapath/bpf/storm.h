@@ -22,8 +22,8 @@
 #define SECOND 1000000000ULL
 #define TOTAL_OF (1U << 30)		/* a domain, in the place of a member: none has such a number */
 
-#define PROBES 100			/* of loop.h, a second from one place */
-#define PROBES_FROM (1U << 31)		/* no member has such a number */
+#define QUESTIONS 100			/* of loop.h, a second from one place */
+#define QUESTIONS_FROM (1U << 31)		/* no member has such a number */
 
 /* One frame more, of `limit` a second? */
 static __always_inline int admits(__u64 *paid, __u32 limit)
@@ -52,9 +52,9 @@ static __always_inline __u64 *bucket(const struct place *from)
 
 /*
  * Is this frame to be flooded one too many? Counted at the member it came from. Not inlined: the stack is short. Another
- * host's probes have a bucket of their own, as what they look for is what empties the others.
+ * host's questions have a bucket of their own, as what they look for is what empties the others.
  */
-static __noinline int is_storm(__u32 domain, const struct place *from, int is_probe)
+static __noinline int is_storm(__u32 domain, const struct place *from, int is_question)
 {
 	struct domain *d = bpf_map_lookup_elem(&domains, &domain);
 	struct place all = { .member = TOTAL_OF | domain };
@@ -71,9 +71,9 @@ static __noinline int is_storm(__u32 domain, const struct place *from, int is_pr
 	if (!limit && !total)
 		return 0;
 	own = *from;
-	if (is_probe) {
-		own.member |= PROBES_FROM;
-		limit = PROBES;
+	if (is_question) {
+		own.member |= QUESTIONS_FROM;
+		limit = QUESTIONS;
 		total = 0;
 	}
 	if (limit) {

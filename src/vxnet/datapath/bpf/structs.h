@@ -202,11 +202,11 @@ struct moved {
 };
 
 /* A question to a port whether it is in a loop, by its nonce, which nobody knows but who has heard it there (loop.h). */
-struct probe_key {
+struct question_key {
 	__u64 nonce;
 };
 
-struct probe {
+struct question {
 	__u32 member;		/* the port it went out of */
 	struct place back;	/* where it came in again; member 0: nowhere yet */
 };

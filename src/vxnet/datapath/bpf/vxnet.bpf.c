@@ -58,9 +58,9 @@ int vxnet_overlay(struct __sk_buff *skb)
 
 /* Attached to no device: the daemon runs it (BPF_PROG_RUN) to send a frame that it has written. */
 SEC("tc")
-int vxnet_probe(struct __sk_buff *skb)
+int vxnet_ask(struct __sk_buff *skb)
 {
-	return send_probe(skb);
+	return send_question(skb);
 }
 
 /* The same. */

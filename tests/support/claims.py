@@ -16,7 +16,10 @@ from scapy.layers.inet6 import (
     ICMPv6ND_NA,
     ICMPv6ND_NS,
     IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
     IPv6ExtHdrHopByHop,
+    IPv6ExtHdrRouting,
     RouterAlert,
 )
 from scapy.layers.l2 import ARP, LLC, Ether
@@ -74,13 +77,18 @@ def dhcp(**fields: Any) -> Packet:
     return IP(src=NOBODY, dst="255.255.255.255", **fields) / UDP(sport=68, dport=67) / BOOTP(op=1)
 
 
-def says(target: str, src: str = LINK_LOCAL) -> Packet:
-    """Return a neighbour advertisement."""
-    return IPv6(src=src, dst="ff02::1", hlim=255) / ICMPv6ND_NA(tgt=target, S=0, O=1)
+def says(target: str, src: str = LINK_LOCAL, *behind: Packet) -> Packet:
+    """Return a neighbour advertisement, behind extension headers."""
+    packet = IPv6(src=src, dst="ff02::1", hlim=255)
+    for header in behind:
+        packet /= header.copy()
+    return packet / ICMPv6ND_NA(tgt=target, S=0, O=1)
 
 
 _MLD = ICMPv6MLReport2()
 _HOP_BY_HOP = IPv6ExtHdrHopByHop(options=RouterAlert())
+_OPTIONS, _ROUTING, _FRAGMENT = IPv6ExtHdrDestOpt(), IPv6ExtHdrRouting(type=4), IPv6ExtHdrFragment()
+_LATER = IPv6ExtHdrFragment(offset=3, nh=58)
 
 ALLOWED = {
     "ipv4": frame(ipv4("10.0.0.1")),
@@ -105,6 +113,15 @@ ALLOWED = {
     "mld": frame(IPv6(src="::", dst="ff02::16", hlim=1) / _HOP_BY_HOP / _MLD, dst=NODES),
     "advertisement": frame(says("fd00::1"), dst=NODES),
     "advertisement-any": frame(says("2001:db8::1", "fe80::9"), FREE, NODES),
+    "advertisement-behind-options": frame(says("fd00::1", LINK_LOCAL, _OPTIONS), dst=NODES),
+    "advertisement-behind-four": frame(says("fd00::1", LINK_LOCAL, _HOP_BY_HOP, _OPTIONS, _ROUTING, _FRAGMENT)),
+    "solicitation-behind-options": frame(
+        IPv6(src="fd00::1", dst="ff02::1:ff00:2", hlim=255) / _OPTIONS / ICMPv6ND_NS(tgt="fd00::2"), dst=NODES
+    ),
+    "ipv6-behind-four": frame(
+        IPv6(src="fd00::1", dst="fd00::2") / _HOP_BY_HOP / _OPTIONS / _ROUTING / _FRAGMENT / UDP()
+    ),
+    "ipv6-later-fragment": frame(IPv6(src="fd00::1", dst="fd00::2") / _LATER / Raw(b"\x88" + bytes(31))),
     "other-ethertype": bytes(Ether(src=OWN, dst=TO, type=0x88B5) / Raw(bytes(46))),
     "llc": bytes(Ether(src=OWN, dst=TO, type=40) / LLC() / Raw(bytes(37))),
 }
@@ -145,6 +162,14 @@ REFUSED = {
     "advertisement-others-nobody": frame(says("fd00::2", "::"), dst=NODES),
     "advertisement-others-from-own": frame(says("fd00::2", "fd00::1")),
     "advertisement-short": cut(says("fd00::1"), 63),
+    "advertisement-others-behind-options": frame(says("fd00::2", LINK_LOCAL, _OPTIONS), dst=NODES),
+    "advertisement-others-behind-hop-by-hop": frame(says("fd00::2", LINK_LOCAL, _HOP_BY_HOP), dst=NODES),
+    "advertisement-others-behind-fragment": frame(says("fd00::2", LINK_LOCAL, _FRAGMENT), dst=NODES),
+    "advertisement-others-behind-four": frame(says("fd00::2", LINK_LOCAL, _HOP_BY_HOP, _OPTIONS, _ROUTING, _FRAGMENT)),
+    "advertisement-behind-five": frame(says("fd00::1", LINK_LOCAL, *[_OPTIONS] * 5)),
+    "advertisement-behind-options-short": cut(says("fd00::1", LINK_LOCAL, _OPTIONS), 71),
+    "ipv6-options-short": cut(IPv6(src="fd00::1", dst="fd00::2") / _OPTIONS / UDP(), 43),
+    "icmpv6-behind-options-short": cut(says("fd00::1", LINK_LOCAL, _OPTIONS), 48),
     "other-ethertype-mac": bytes(Ether(src=STRANGER, dst=TO, type=0x88B5) / Raw(bytes(46))),
     "llc-mac": bytes(Ether(src=STRANGER, dst=TO, type=40) / LLC() / Raw(bytes(37))),
 }

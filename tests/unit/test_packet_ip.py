@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers import inet, inet6
-from scapy.packet import Raw
+from scapy.packet import Packet, Raw
 
 from tests.unit.frames import bytes_, payloads, words
 from vxnet.packet.checksum import internet_checksum
 from vxnet.packet.errors import MalformedError
 from vxnet.packet.icmp import IcmpEcho
-from vxnet.packet.ip import ICMP, UDP, IPv4, IPv6
+from vxnet.packet.ip import DESTINATION_OPTIONS, EXTENSIONS_SEEN, ICMP, UDP, IPv4, IPv6, past_extensions
 from vxnet.packet.udp import Udp, udp_checksum
 
 SRC, DST = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
@@ -169,6 +169,43 @@ def test_bad_ipv6_is_refused(data: bytes, complaint: str) -> None:
     """Wrong version and missing bytes are told."""
     with pytest.raises(MalformedError, match=complaint):
         IPv6.parse(data)
+
+
+HEADERS = (
+    inet6.IPv6ExtHdrHopByHop(options=inet6.RouterAlert()),
+    inet6.IPv6ExtHdrRouting(type=4, addresses=["::1"]),
+    inet6.IPv6ExtHdrFragment(),
+    inet6.IPv6ExtHdrDestOpt(options=inet6.PadN(optdata=bytes(20))),
+)
+
+
+def behind(*headers: Packet) -> IPv6:
+    """Return a packet with a UDP datagram behind these extension headers."""
+    packet = inet6.IPv6(src=str(SRC6), dst=str(DST6))
+    for header in headers:
+        packet /= header.copy()
+    return IPv6.parse(bytes(packet / inet.UDP() / b"hello"))
+
+
+@given(st.lists(st.sampled_from(HEADERS), max_size=EXTENSIONS_SEEN))
+def test_extension_headers_are_gone_past(headers: list[Packet]) -> None:
+    """To the datagram, behind any four of them; one that is cut off is told."""
+    packet = behind(*headers)
+    reached = past_extensions(packet.next_header, packet.payload)
+    assert reached == (UDP, packet.payload[-13:])
+    if headers:
+        with pytest.raises(MalformedError, match="extension"):
+            past_extensions(packet.next_header, packet.payload[:3])
+
+
+def test_there_are_too_many_of_them_or_it_is_a_later_fragment() -> None:
+    """The fifth is what is reached; a fragment but the first reaches nothing."""
+    many = behind(*[HEADERS[-1]] * (EXTENSIONS_SEEN + 1))
+    reached = past_extensions(many.next_header, many.payload)
+    assert reached
+    assert reached[0] == DESTINATION_OPTIONS
+    later = behind(inet6.IPv6ExtHdrFragment(offset=1))
+    assert past_extensions(later.next_header, later.payload) is None
 
 
 @pytest.mark.parametrize("data", [bytes(7), b"\0\1\0\2\0\7\0\0", b"\0\1\0\2\0\x09\0\0"])

@@ -48,6 +48,14 @@ MORE_OR_OFFSET = MORE_FRAGMENTS | OFFSET_MASK
 """Bits of the flags and offset field of which any one makes a packet a fragment."""
 
 
+HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS = 0, 43, 44, 60
+EXTENSIONS = frozenset({HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS})
+"""IPv6's extension headers that are gone past (RFC 8200, section 4)."""
+
+EXTENSIONS_SEEN = 4
+"""More of them are not gone past."""
+
+
 class IPv4(msgspec.Struct, frozen=True, kw_only=True):
     """One IPv4 packet. ``offset`` is in units of 8 bytes; ``options`` has a multiple of 4 bytes, at most 40."""
 
@@ -150,3 +158,19 @@ class IPv6(msgspec.Struct, frozen=True, kw_only=True):
         first = 6 << 28 | self.traffic_class << 20 | self.flow_label
         fixed = struct.pack("!IHBB", first, len(self.payload), self.next_header, self.hop_limit)
         return fixed + self.src.packed + self.dst.packed + self.payload
+
+
+def past_extensions(header: int, rest: bytes) -> tuple[int, bytes] | None:
+    """Go past the extension headers that an IPv6 packet's payload begins with; ``header`` is the packet's next header.
+
+    Returns the type of what they stand before, which is an extension's again if there are more than `EXTENSIONS_SEEN`,
+    and the bytes of that. None: it is a later fragment, which has none of that. Raises MalformedError if it ends first.
+    """
+    for _ in range(EXTENSIONS_SEEN):
+        if header not in EXTENSIONS:
+            break
+        need(rest, 4, "IPv6 extension header")
+        if header == FRAGMENT and int.from_bytes(rest[2:4], "big") >> 3:
+            return None
+        header, rest = rest[0], rest[8 if header == FRAGMENT else (rest[1] + 1) * 8 :]
+    return header, rest

@@ -6,7 +6,8 @@
       |  ARP    for IPv4 over Ethernet, its sender MAC the frame's;       sender 0.0.0.0 (a probe), or allowed
       |  IPv4   the header is there and sound;                            source allowed, or 0.0.0.0 asking for DHCP
       |  IPv6   the header is there;                                      source allowed, or :: in ICMPv6;
-      |                                                                   the target of an advertisement allowed
+      |                                                                   the target of an advertisement allowed, which
+      |                                                                   may stand behind extension headers
       v  anything else
     it may
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 Sources = tuple["Source", ...]
 
 _DHCP_SERVER = 67
-_HOP_BY_HOP = 0
 _UDP_HEADER = 8
 
 
@@ -88,14 +88,28 @@ def _ipv6_may(mine: Sources, packet: bytes) -> bool:
     source, payload = IPv6Address(packet[8:24]), packet[ip.IPV6_HEADER_LENGTH :]
     if not _allowed(mine, source) and not (source.is_unspecified and _is_icmpv6(packet[6], payload)):
         return False
-    if packet[6] != ip.ICMPV6 or payload[:1] != bytes((nd.ADVERTISEMENT,)):
+    return _target_may(mine, packet[6], payload)
+
+
+def _target_may(mine: Sources, next_header: int, payload: bytes) -> bool:
+    """Tell whether the target is allowed, if it is an advertisement; what extension headers hide is not (RFC 7113)."""
+    try:
+        reached = ip.past_extensions(next_header, payload)
+    except MalformedError:
+        return False
+    if reached is None:
         return True
-    return len(payload) >= nd.LENGTH and _allowed(mine, IPv6Address(payload[8:24]))
+    header, message = reached
+    if header != ip.ICMPV6:
+        return header not in ip.EXTENSIONS
+    if not message:
+        return next_header == ip.ICMPV6
+    return message[0] != nd.ADVERTISEMENT or (len(message) >= nd.LENGTH and _allowed(mine, IPv6Address(message[8:24])))
 
 
 def _is_icmpv6(next_header: int, payload: bytes) -> bool:
     """Tell whether it is ICMPv6, alone or behind hop-by-hop options, as in MLD's messages (RFC 3810, section 5)."""
-    return next_header == ip.ICMPV6 or (next_header == _HOP_BY_HOP and payload[:1] == bytes((ip.ICMPV6,)))
+    return next_header == ip.ICMPV6 or (next_header == ip.HOP_BY_HOP and payload[:1] == bytes((ip.ICMPV6,)))
 
 
 def _allowed(mine: Sources, address: IPv4Address | IPv6Address) -> bool:

@@ -37,12 +37,6 @@ _V6_LEAST_MTU = 1280  # RFC 8200, section 5
 _INTERNETWORK_CONTROL = 0xC0  # RFC 1812, section 4.3.2.5
 _GROUPS_AND_RESERVED = IPv4Address("224.0.0.0")
 
-_FRAGMENT = 44
-_EXTENSIONS = frozenset(
-    {0, 43, _FRAGMENT, 60}
-)  # hop-by-hop options, routing, destination options (RFC 8200, section 4)
-_EXTENSIONS_SEEN = 4
-
 
 def tell(frame: bytes, mtu: int) -> bytes | None:
     """Return the frame that tells the sender of ``frame`` of the path's ``mtu``, or None if there is none to be sent.
@@ -106,13 +100,13 @@ def _is_machine(address: IPv4Address | IPv6Address) -> bool:
 
 def _may_be_told(packet: ip.IPv6) -> bool:
     """Tell whether this is neither a later fragment nor an ICMPv6 error, nor more wrapped up than can be seen."""
-    header, rest = packet.next_header, packet.payload
-    for _ in range(_EXTENSIONS_SEEN):
-        if header not in _EXTENSIONS:
-            break
-        if len(rest) < 4 or (header == _FRAGMENT and int.from_bytes(rest[2:4], "big") >> 3):
-            return False
-        header, rest = rest[0], rest[8 if header == _FRAGMENT else (rest[1] + 1) * 8 :]
+    try:
+        reached = ip.past_extensions(packet.next_header, packet.payload)
+    except MalformedError:
+        return False
+    if reached is None:
+        return False
+    header, rest = reached
     if header != ip.ICMPV6:
-        return header not in _EXTENSIONS
+        return header not in ip.EXTENSIONS
     return bool(rest) and rest[0] >= icmp6.INFORMATION and rest[0] != icmp6.REDIRECT

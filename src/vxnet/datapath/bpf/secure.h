@@ -7,7 +7,8 @@
  *     |  2. ARP    for IPv4 over Ethernet, its sender MAC the frame's;      sender 0.0.0.0 (a probe), or allowed
  *     |  3. IPv4   the header is there and sound;                           source allowed, or 0.0.0.0 asking for DHCP
  *     |  4. IPv6   the header is there;                                     source allowed, or :: in ICMPv6;
- *     |                                                                     the target of an advertisement allowed
+ *     |                                                                     the target of an advertisement allowed, which
+ *     |                                                                     may stand behind extension headers
  *     v  anything else
  *   it may
  *
@@ -21,6 +22,7 @@
 #ifndef VXNET_SECURE_H
 #define VXNET_SECURE_H
 
+#include "exthdr.h"
 #include "maps.h"
 #include "parse.h"
 
@@ -128,19 +130,37 @@ static __always_inline int is_icmpv6(const struct __sk_buff *skb, __u8 next_head
 	return next_header == IPPROTO_ICMPV6;
 }
 
-static __always_inline int is_advertisement(const struct __sk_buff *skb, __u8 next_header)
+/*
+ * Is the target allowed, if it is an advertisement? Extension headers may stand before that. What they hide, because
+ * there are more than are gone past, or the packet ends first, is not let out (RFC 7113, RFC 7112).
+ */
+static __always_inline int target_may(const struct __sk_buff *skb, struct source_key *key, __u8 next_header)
 {
-	__u8 type = 0;
+	__u32 at = ETH_HLEN + V6_WORDS * 4;
+	__u8 header = next_header, type = 0;
+	struct address target;
 
-	return next_header == IPPROTO_ICMPV6 && !bpf_skb_load_bytes(skb, ETH_HLEN + V6_WORDS * 4, &type, 1) &&
-	       type == ND_ADVERTISEMENT;
+	switch (past_extensions(skb, &header, &at, skb->len)) {
+	case CUT_OFF:
+		return 0;
+	case LATER_FRAGMENT:
+		return 1;
+	case REACHED:
+		break;
+	}
+	if (header != IPPROTO_ICMPV6)
+		return !is_extension(header);
+	if (bpf_skb_load_bytes(skb, at, &type, 1))
+		return next_header == IPPROTO_ICMPV6;
+	return type != ND_ADVERTISEMENT || (!bpf_skb_load_bytes(skb, at + ND_TARGET, &target, sizeof(target)) &&
+					    address_verdict(key, bpf_htons(ETH_P_IPV6), target) == SOURCE_ANY);
 }
 
 static __always_inline int ipv6_may(const struct __sk_buff *skb, struct source_key *key)
 {
 	__u32 words[V6_WORDS], verdict;
 	__u8 next_header;
-	struct address target, source;
+	struct address source;
 
 	if (bpf_skb_load_bytes(skb, ETH_HLEN, words, sizeof(words)) || *(const __u8 *)words >> 4 != 6)
 		return 0;
@@ -149,10 +169,7 @@ static __always_inline int ipv6_may(const struct __sk_buff *skb, struct source_k
 	verdict = address_verdict(key, bpf_htons(ETH_P_IPV6), source);
 	if (verdict != SOURCE_ANY && !(verdict == SOURCE_MAC && is_unspecified(&source) && is_icmpv6(skb, next_header)))
 		return 0;
-	if (!is_advertisement(skb, next_header))
-		return 1;
-	return !bpf_skb_load_bytes(skb, ETH_HLEN + V6_WORDS * 4 + ND_TARGET, &target, sizeof(target)) &&
-	       address_verdict(key, bpf_htons(ETH_P_IPV6), target) == SOURCE_ANY;
+	return target_may(skb, key, next_header);
 }
 
 /* Not inlined: it needs the stack for itself. */
@@ -195,15 +212,25 @@ static __always_inline int ipv4_from(const __u32 *ip, __be32 source)
 	return first >> 4 == 4 && (first & 0xf) >= V4_WORDS && ip[3] && ip[3] == source;
 }
 
+/* It is an advertisement, or may be: which is asked of each one. */
+static __always_inline int may_advertise(const struct __sk_buff *skb, __u8 next_header)
+{
+	__u8 type = 0;
+
+	if (next_header != IPPROTO_ICMPV6)
+		return is_extension(next_header);
+	return !bpf_skb_load_bytes(skb, ETH_HLEN + V6_WORDS * 4, &type, 1) && type == ND_ADVERTISEMENT;
+}
+
 static __always_inline int ipv6_from(const struct __sk_buff *skb, const __u32 *ip, const struct address *source)
 {
 	return *(const __u8 *)ip >> 4 == 6 && (ip[2] | ip[3] | ip[4] | ip[5]) && ip[2] == source->word[0] &&
 	       ip[3] == source->word[1] && ip[4] == source->word[2] && ip[5] == source->word[3] &&
-	       !is_advertisement(skb, ((const __u8 *)ip)[AT_IPV6_NEXT_HEADER]);
+	       !may_advertise(skb, ((const __u8 *)ip)[AT_IPV6_NEXT_HEADER]);
 }
 
 /*
- * Is this an IP packet with a sound header, no advertisement, from the source that its flow was opened for? Read in its
+ * Is this an IP packet with a sound header, surely no advertisement, from the source that its flow was opened for? Read in its
  * place where that can be: this is the fast path.
  */
 static __always_inline int same_source(const struct __sk_buff *skb, const struct tx_flow *flow)

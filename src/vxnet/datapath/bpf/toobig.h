@@ -24,6 +24,7 @@
 #define VXNET_TOOBIG_H
 
 #include "counters.h"
+#include "exthdr.h"
 #include "secure.h"
 #include "tunnel.h"
 
@@ -44,8 +45,6 @@
 #define ICMPV6_INFORMATION 128		/* below are the errors */
 #define ICMPV6_REDIRECT 137
 #define IP_OFFSET bpf_htons(0x1fff)
-#define V6_OFFSET bpf_htons(0xfff8)
-#define V6_EXTENSIONS 4			/* as many are looked behind */
 
 /*
  * Errors have to be limited (RFC 4443, section 2.4; RFC 1812, section 4.3.2.8): a port is told a hundred times at once,
@@ -228,33 +227,14 @@ static __noinline int tell_v4(struct __sk_buff *skb, __u32 from, __u32 mtu)
 	return write_headers(skb, e.dst, ETH_HLEN + V4_ERROR_LEN) ? 0 : (int)(ETH_HLEN + V4_ERROR_LEN + quoted);
 }
 
-static __always_inline int is_extension(__u8 header)
-{
-	return header == IPPROTO_HOPOPTS || header == IPPROTO_ROUTING || header == IPPROTO_FRAGMENT ||
-	       header == IPPROTO_DSTOPTS;
-}
-
 /* It is neither a later fragment nor an ICMPv6 error or redirect, nor more wrapped up than can be seen here. */
 static __always_inline int may_be_told_v6(const struct __sk_buff *skb, __u8 header, __u32 length)
 {
 	__u32 at = ETH_HLEN + V6_WORDS * 4, end = ETH_HLEN + length;
 	__u8 type = 0;
 
-	for (int i = 0; i < V6_EXTENSIONS; i++) {
-		struct {
-			__u8 next;
-			__u8 length;
-			__be16 offset;
-		} extension;
-
-		if (!is_extension(header))
-			break;
-		if (at + sizeof(extension) > end || bpf_skb_load_bytes(skb, at, &extension, sizeof(extension)) ||
-		    (header == IPPROTO_FRAGMENT && extension.offset & V6_OFFSET))
-			return 0;
-		at += header == IPPROTO_FRAGMENT ? 8 : (extension.length + 1) * 8;
-		header = extension.next;
-	}
+	if (past_extensions(skb, &header, &at, end) != REACHED)
+		return 0;
 	if (header != IPPROTO_ICMPV6)
 		return !is_extension(header);
 	return at < end && !bpf_skb_load_bytes(skb, at, &type, 1) && type >= ICMPV6_INFORMATION && type != ICMPV6_REDIRECT;

@@ -80,7 +80,7 @@ def test_segments(pair: Pair) -> None:
     assert learned
     assert learned <= macs(pair.h2)
     old = maps.keys() - pair.h2.maps().keys()
-    assert {maps[number] for number in old} >= {"domains", "moves", "members", "traffic", "tx_flows", "rx_flows"}
+    assert {maps[number] for number in old} == {"domains", "moves", "storms", "tx_flows", "rx_flows"}
     wait(lambda: gone(programs, old), "what was too small to be gone")
 
 

@@ -12,7 +12,7 @@ _KINDS = ("Slab", "Percpu", "VmallocUsed", "KernelStack", "PageTables")
 """The kernel's own, in /proc/meminfo (proc_meminfo(5)); eBPF maps are in the first three."""
 
 _CALM = 2 << 20
-_ABOUT = 32 << 20
+_ABOUT = 32 << 20  # a third of a thousand pairs
 _PAUSE, _PATIENCE, _FREED = 1.0, 60.0, 600.0
 
 

@@ -54,9 +54,8 @@ class Keeper:
         self._waiting: dict[Port, str] = {}
         self._set_down: dict[str, int] = {}  # the index of each device that somebody has set down, by its name
         self._trouble = ""
-        self._tried: frozenset[Change] = (
-            frozenset()
-        )  # what has been told of already, and is tried again since it failed
+        # What has been told of already, and is tried again since it failed.
+        self._tried: frozenset[Change] = frozenset()
         self._dead = dead_in(self._desired)
         if self._desired.vtep:
             log.info("adopted %d segments and %d ports", len(self._desired.segments), len(self._desired.ports))
